@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"sort"
+
+	"github.com/flopynet/collector/model"
+)
+
+// accumulator gathers the partials of one worker: by group, then by bucket.
+type accumulator struct {
+	edges    []int64
+	from, to int64 // of the selection
+	needs    needs
+	groups   [][]partial // nil: nothing yet
+	gathered int64       // values kept for percentiles, by all workers together
+}
+
+func newAccumulator(r *AggregateRequest, groups int) *accumulator {
+	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: needsOf(r.Functions), groups: make([][]partial, groups)}
+}
+
+// bucketOf returns the bucket that holds the time; -1 is before the first.
+func (a *accumulator) bucketOf(time int64) int {
+	return sort.Search(len(a.edges), func(i int) bool { return a.edges[i] > time }) - 1
+}
+
+func (a *accumulator) partial(group, bucket int) *partial {
+	if a.groups[group] == nil {
+		a.groups[group] = make([]partial, len(a.edges)-1)
+	}
+	return &a.groups[group][bucket]
+}
+
+// seriesState is what rate, increase and delta have to remember of a series between two samples. It
+// starts at a bucket of -1 and is folded into its bucket's partial when the series leaves the bucket.
+type seriesState struct {
+	bucket int
+
+	seen     bool // there is a sample before: previous
+	previous model.Sample
+
+	based     bool  // there is a sample to count from: that before the bucket, or its first
+	baseTime  int64 // of that sample
+	lastTime  int64
+	increase  float64
+	inBucket  int64 // samples
+	first     float64
+	lastValue float64
+}
+
+// addRun takes in samples of one series in time order: those of [from, to), and with needs.lookback
+// those shortly before from. Stale markers end the series for state and are otherwise left out.
+func (a *accumulator) addRun(group int, state *seriesState, times []int64, values []float64) {
+	for len(times) > 0 {
+		if model.IsStale(values[0]) {
+			if state != nil {
+				a.fold(group, state)
+				state.seen = false
+			}
+			times, values = times[1:], values[1:]
+			continue
+		}
+		bucket := a.bucketOf(times[0])
+		if times[0] < a.from {
+			bucket = -1
+		}
+		n := a.runLength(bucket, times, values)
+		if bucket >= 0 {
+			a.partial(group, bucket).add(a.needs, times[:n], values[:n])
+		}
+		if state != nil {
+			a.change(group, bucket, state, times[:n], values[:n])
+		}
+		times, values = times[n:], values[n:]
+	}
+}
+
+// runLength returns how many samples from the first on lie in the same bucket and are no stale markers.
+func (a *accumulator) runLength(bucket int, times []int64, values []float64) int {
+	end := a.from // what lies before the range counts as one bucket
+	if bucket >= 0 {
+		end = a.edges[bucket+1]
+	}
+	n := len(times)
+	if times[n-1] >= end {
+		n = sort.Search(n, func(i int) bool { return times[i] >= end })
+	}
+	for i := 1; i < n; i++ {
+		if values[i] != values[i] && model.IsStale(values[i]) {
+			return i
+		}
+	}
+	return n
+}
+
+// change follows a series through a bucket for rate, increase and delta. A value lower than the one
+// before is a counter that was reset to zero.
+func (a *accumulator) change(group, bucket int, state *seriesState, times []int64, values []float64) {
+	if bucket != state.bucket {
+		a.fold(group, state)
+		state.bucket = bucket
+	}
+	for i, v := range values {
+		if v != v {
+			continue
+		}
+		if state.inBucket == 0 {
+			state.based = state.seen
+			state.baseTime = state.previous.Time
+			if !state.seen {
+				state.based, state.baseTime = true, times[i]
+			}
+			state.first = v
+		}
+		if state.seen {
+			if step := v - state.previous.Value; step >= 0 {
+				state.increase += step
+			} else {
+				state.increase += v
+			}
+		}
+		state.inBucket++
+		state.lastTime, state.lastValue = times[i], v
+		state.previous, state.seen = model.Sample{Time: times[i], Value: v}, true
+	}
+}
+
+// fold adds a series' share of its bucket to the partial.
+func (a *accumulator) fold(group int, state *seriesState) {
+	if state.bucket >= 0 && state.inBucket > 0 {
+		p := a.partial(group, state.bucket)
+		if elapsed := state.lastTime - state.baseTime; elapsed > 0 {
+			p.rate += state.increase / (float64(elapsed) / 1e9)
+			p.increase += state.increase
+			p.rates++
+		}
+		p.delta += state.lastValue - state.first
+		p.deltas++
+	}
+	state.increase, state.inBucket = 0, 0
+}
+
+// merge takes in what a worker for series with higher ids gathered.
+func (a *accumulator) merge(other *accumulator) {
+	for group, partials := range other.groups {
+		if a.groups[group] == nil {
+			a.groups[group] = partials
+			continue
+		}
+		for bucket := range partials {
+			a.groups[group][bucket].merge(&partials[bucket])
+		}
+	}
+}

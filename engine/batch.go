@@ -1,0 +1,43 @@
+package engine
+
+import "github.com/flopynet/collector/model"
+
+// Batch is a set of samples that is written, and becomes durable, as one. It is columnar and is meant
+// to be reused: Reset keeps its memory. A Batch must not be touched while Write has it.
+type Batch struct {
+	ids    []model.SeriesID
+	times  []int64
+	values []float64
+	units  []unitChange
+	maxID  model.SeriesID
+}
+
+type unitChange struct {
+	id   model.SeriesID
+	unit string
+}
+
+// Reset empties the batch and keeps its memory.
+func (b *Batch) Reset() {
+	b.ids, b.times, b.values = b.ids[:0], b.times[:0], b.values[:0]
+	b.units = b.units[:0]
+	b.maxID = 0
+}
+
+// Len returns the number of samples.
+func (b *Batch) Len() int { return len(b.ids) }
+
+// Add appends a sample of a series that DB.Resolve gave. The time is in nanoseconds since the epoch
+// and must have passed DB.CheckTime. Of two samples of one series and time, the later one stands.
+func (b *Batch) Add(id model.SeriesID, time int64, value float64) {
+	b.ids = append(b.ids, id)
+	b.times = append(b.times, time)
+	b.values = append(b.values, value)
+	b.maxID = max(b.maxID, id)
+}
+
+// SetUnit records the unit of a series; it becomes durable with the batch. The last one written wins.
+func (b *Batch) SetUnit(id model.SeriesID, unit string) {
+	b.units = append(b.units, unitChange{id: id, unit: unit})
+	b.maxID = max(b.maxID, id)
+}

@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
+)
+
+// DB is an open data directory. All methods may be called from any goroutine.
+type DB struct {
+	dir  string
+	opts Options
+
+	lock   io.Closer
+	chunks *pebble.DB
+	log    *wal.Log
+	active *index.Active
+	head   *head.Head
+
+	useMu  sync.RWMutex // held for reading while the chunk store is used
+	closed bool
+
+	queueMu     sync.RWMutex // held for reading while sending into queue
+	queueClosed bool
+	queue       chan *commit
+	pipe        *pipeline
+
+	waiting  atomic.Int64 // samples between admit and acknowledgement
+	accepted atomic.Uint64
+	failure  atomic.Pointer[error]
+	diskFull atomic.Bool
+
+	fsyncs    atomic.Uint64
+	fsyncTime atomic.Int64 // ns
+
+	flush      flushState
+	store      storeState
+	goroutines sync.WaitGroup
+	stop       chan struct{} // closed by Close
+	closeOnce  sync.Once
+	closeErr   error
+}
+
+// storeState is what the engine remembers of the chunk store's contents.
+type storeState struct {
+	mu         sync.RWMutex
+	names      map[string]uint64              // metric name -> nameID
+	partitions map[model.Partition]*index.Set // raw partitions and the series posted in each; nil: not loaded yet
+}
+
+// Open opens the data directory, making it if need be, and recovers what the log holds beyond the last
+// checkpoint. ErrLocked means that another process has it.
+func Open(dir string, opts Options) (_ *DB, err error) {
+	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	opts = opts.withDefaults()
+	db := &DB{
+		dir:   dir,
+		opts:  opts,
+		head:  head.New(),
+		queue: make(chan *commit, 256),
+		stop:  make(chan struct{}),
+	}
+	db.flush.request = make(chan struct{}, 1)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, db.closeFiles())
+		}
+	}()
+	if err := makeDir(opts.FS, dir); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	if db.lock, err = opts.FS.Lock(opts.FS.PathJoin(dir, "LOCK")); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrLocked, dir, err)
+	}
+	if err := checkVersion(opts.FS, dir); err != nil {
+		return nil, err
+	}
+	if err := db.openChunks(); err != nil {
+		return nil, err
+	}
+	next, err := db.recover()
+	if err != nil {
+		return nil, err
+	}
+	db.checkSpace()
+	if err := db.makeBallast(); err != nil {
+		opts.Logger.Warn("there is no ballast", "err", err)
+	}
+	db.pipe = newPipeline(db, next, db.active.Next())
+	db.pipe.run()
+	db.goroutines.Go(db.maintain)
+	return db, nil
+}
+
+// openChunks opens the chunk store and reads what is small and always needed of it.
+func (db *DB) openChunks() error {
+	cache := pebble.NewCache(db.opts.CacheBytes)
+	defer cache.Unref()
+	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), pebbleOptions(db.opts, cache))
+	if err != nil {
+		return fmt.Errorf("open the chunk store: %w", err)
+	}
+	db.chunks = chunks
+	if err := syncDir(db.opts.FS, db.dir); err != nil { // Pebble syncs what is inside its folder
+		return fmt.Errorf("sync the data directory: %w", err)
+	}
+	if db.store.names, err = index.LoadNames(chunks); err != nil {
+		return fmt.Errorf("load the metric names: %w", err)
+	}
+	db.store.partitions = make(map[model.Partition]*index.Set)
+	return db.eachKey([]byte{keys.PrefixPartition, byte(model.TierRaw)}, func(key, _ []byte) error {
+		_, partition, err := keys.ParsePartition(key)
+		db.store.partitions[partition] = nil
+		return err
+	})
+}
+
+// eachKey calls fn for each key of the chunk store that begins with the prefix.
+func (db *DB) eachKey(prefix []byte, fn func(key, value []byte) error) error {
+	lower, upper := keys.Range(prefix)
+	it, err := db.chunks.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return err
+	}
+	for it.First(); it.Valid() && err == nil; it.Next() {
+		var value []byte
+		if value, err = it.ValueAndErr(); err == nil {
+			err = fn(it.Key(), value)
+		}
+	}
+	return errors.Join(err, it.Close())
+}
+
+// Close acknowledges what is under way, flushes the head and closes the data directory. Writes that
+// come later return ErrClosed.
+func (db *DB) Close() error {
+	db.closeOnce.Do(func() {
+		close(db.stop)
+		flushErr := error(nil)
+		if db.failure.Load() == nil && !db.diskFull.Load() {
+			flushErr = db.Flush()
+		}
+		db.queueMu.Lock()
+		db.queueClosed = true
+		close(db.queue)
+		db.queueMu.Unlock()
+		db.goroutines.Wait()
+		db.useMu.Lock() // reads that are under way come to their end
+		db.closed = true
+		db.useMu.Unlock()
+		db.closeErr = errors.Join(flushErr, db.closeFiles())
+	})
+	return db.closeErr
+}
+
+// enter keeps the chunk store open until leave is called.
+func (db *DB) enter() error {
+	db.useMu.RLock()
+	if db.closed {
+		db.useMu.RUnlock()
+		return ErrClosed
+	}
+	return nil
+}
+
+func (db *DB) leave() { db.useMu.RUnlock() }
+
+// closeFiles releases whatever Open got hold of, in the opposite order.
+func (db *DB) closeFiles() error {
+	var errs []error
+	if db.log != nil {
+		errs = append(errs, db.log.Close())
+	}
+	if db.chunks != nil {
+		errs = append(errs, db.chunks.Close())
+	}
+	if db.lock != nil {
+		errs = append(errs, db.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Stats returns the engine's own measurements.
+func (db *DB) Stats() Stats {
+	stats := Stats{
+		Series:          db.active.Len(),
+		SamplesAccepted: db.accepted.Load(),
+		HeadSamples:     db.head.Samples(),
+		WaitingSamples:  db.waiting.Load(),
+		WaitingLimit:    int64(db.opts.MaxWaitingSamples),
+		WALBytes:        db.log.Size(),
+		WALFsyncs:       db.fsyncs.Load(),
+		WALFsyncTime:    time.Duration(db.fsyncTime.Load()),
+		WriteError:      db.writeError(),
+	}
+	if err := db.enter(); err != nil {
+		stats.WriteError = err
+	} else {
+		stats.DiskBytes = db.chunks.Metrics().DiskSpaceUsage()
+		db.leave()
+	}
+	if ns := db.flush.last.Load(); ns != 0 {
+		stats.LastFlush = time.Unix(0, ns)
+	}
+	return stats
+}

@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
+)
+
+// flushState belongs to the flush, of which there is one at a time.
+type flushState struct {
+	mu      sync.Mutex
+	request chan struct{} // holds one token: a flush is wanted
+	last    atomic.Int64  // when the last one ended, ns since the epoch; 0: none
+
+	checkpoint wal.LSN        // chunks and image hold the log up to here
+	defined    model.SeriesID // series below are in the catalogue
+	nextName   uint64         // nameID for the next new name
+	unsaved    []string       // names whose number a failed flush may not have stored
+
+	unitsMu sync.Mutex
+	units   map[model.SeriesID]struct{} // whose unit the catalogue doesn't have yet
+}
+
+// setUnit makes a logged unit visible and notes that the catalogue has to learn it.
+func (db *DB) setUnit(id model.SeriesID, unit string) {
+	if db.active.SetUnit(id, unit) {
+		db.noteUnits(id)
+	}
+}
+
+// noteUnits makes the next flush store the units of the series.
+func (db *DB) noteUnits(ids ...model.SeriesID) {
+	db.flush.unitsMu.Lock()
+	defer db.flush.unitsMu.Unlock()
+	if db.flush.units == nil {
+		db.flush.units = make(map[model.SeriesID]struct{})
+	}
+	for _, id := range ids {
+		db.flush.units[id] = struct{}{}
+	}
+}
+
+// takeUnits returns the series whose unit changed since the last call, by id.
+func (db *DB) takeUnits() []model.SeriesID {
+	db.flush.unitsMu.Lock()
+	defer db.flush.unitsMu.Unlock()
+	ids := make([]model.SeriesID, 0, len(db.flush.units))
+	for id := range db.flush.units {
+		ids = append(ids, id)
+	}
+	db.flush.units = nil
+	slices.Sort(ids)
+	return ids
+}
+
+// requestFlush asks the background loop for a flush, at most once at a time.
+func (db *DB) requestFlush() {
+	select {
+	case db.flush.request <- struct{}{}:
+	default:
+	}
+}
+
+// Flush writes what the head holds into chunks, moves the checkpoint and drops the log behind it.
+// It returns when that is durable. Writes go on meanwhile.
+func (db *DB) Flush() error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	var at cut
+	var frozen []head.Frozen
+	barrier := commits.Get().(*commit)
+	barrier.barrier = func(c cut) {
+		at = c
+		if at.lsn > db.flush.checkpoint {
+			frozen = db.head.Freeze()
+		}
+	}
+	// What comes after the barrier goes into a new segment, so that all before it can be dropped.
+	db.log.Rotate()
+	if err := db.submit(barrier); err != nil {
+		return err
+	}
+	if at.lsn == db.flush.checkpoint {
+		return nil // nothing was written since
+	}
+	if err := db.flushFrozen(at, frozen); err != nil {
+		return err
+	}
+	if err := db.log.Truncate(at.lsn); err != nil {
+		return fmt.Errorf("drop the log up to the checkpoint: %w", err)
+	}
+	return nil
+}
+
+// flushFrozen writes a frozen head. When it fails, the head is as if it had never been frozen and the
+// checkpoint is where it was; chunks that were written already hold what the log holds too.
+func (db *DB) flushFrozen(at cut, frozen []head.Frozen) error {
+	begin := db.opts.Now()
+	f := &flusher{db: db, at: at, batch: db.chunks.NewBatch(), posted: make(map[model.Partition]*index.Set)}
+	defer func() { _ = f.batch.Close() }()
+	units := db.takeUnits()
+	f.split(frozen)
+	err := f.write(units)
+	if err != nil {
+		db.noteUnits(units...)
+		db.flush.unsaved = f.newNames
+		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...)))
+	}
+	db.flush.checkpoint, db.flush.defined, db.flush.unsaved = at.lsn, at.defined, nil
+	db.addPosted(f.posted)
+	db.head.Release(f.written)
+	if err := db.head.Thaw(f.kept); err != nil {
+		return err
+	}
+	now := db.opts.Now()
+	db.flush.last.Store(now.UnixNano())
+	db.opts.Logger.Debug("flushed", "lsn", uint64(at.lsn), "series", len(f.written), "kept", len(f.kept),
+		"chunks", f.chunks, "took", now.Sub(begin))
+	return nil
+}
+
+// addPosted remembers postings that are durable now.
+func (db *DB) addPosted(posted map[model.Partition]*index.Set) {
+	db.store.mu.Lock()
+	defer db.store.mu.Unlock()
+	for partition, added := range posted {
+		if known := db.store.partitions[partition]; known != nil {
+			known = known.Clone() // readers may hold the one that is there
+			known.Or(added)
+			added = known
+		}
+		db.store.partitions[partition] = added
+	}
+}
+
+// partitionSeries returns the series that have postings in a partition, nil if there is no such partition.
+func (db *DB) partitionSeries(partition model.Partition) (*index.Set, error) {
+	db.store.mu.RLock()
+	set, found := db.store.partitions[partition]
+	db.store.mu.RUnlock()
+	if !found || set != nil {
+		return set, nil
+	}
+	set, err := index.PartitionSeries(db.chunks, model.TierRaw, partition)
+	if err != nil {
+		return nil, err
+	}
+	db.store.mu.Lock()
+	defer db.store.mu.Unlock()
+	db.store.partitions[partition] = set
+	return set, nil
+}

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// SyncMode says when a write is flushed from the operating system to the disk.
+type SyncMode uint8
+
+// SyncAlways acknowledges after the fsync; SyncInterval and SyncOff acknowledge once the operating
+// system has the data, which survives the end of the process but not that of the machine.
+const (
+	SyncAlways SyncMode = iota
+	SyncInterval
+	SyncOff
+)
+
+// Options configures a DB. The zero value is ready for use.
+type Options struct {
+	FS     vfs.FS           // nil: the operating system's
+	Logger *slog.Logger     // nil: nothing is logged
+	Now    func() time.Time // nil: time.Now
+
+	Sync         SyncMode
+	SyncInterval time.Duration // for SyncInterval; 0: 1 s
+
+	// Retention refuses samples older than this; 0 keeps and accepts all.
+	Retention time.Duration
+
+	// MaxWaitingSamples bounds the samples that wait for their acknowledgement; past it, Write returns
+	// ErrBusy. A single batch always fits. 0: 4 million.
+	MaxWaitingSamples int
+
+	// FlushInterval and FlushSamples say when the head is written to chunks: whichever comes first.
+	// Durability doesn't depend on them. 0: 10 minutes, 4 million samples.
+	FlushInterval time.Duration
+	FlushSamples  int
+
+	// MinChunkSamples is how many samples make a chunk worth writing; a series with fewer stays in the
+	// head and goes into the checkpoint's image. 0: 256.
+	MinChunkSamples int
+
+	// MaxWALBytes stops writes with ErrBehind when flushing can't keep up. 0: 2 GiB.
+	MaxWALBytes int64
+
+	// MinFreeBytes is the free disk space below which writes are refused. 0: 256 MiB; negative: no check.
+	MinFreeBytes int64
+
+	// Workers bounds the goroutines of one query and of recovery. 0: GOMAXPROCS.
+	Workers int
+
+	// MaxExactSamples bounds the samples that one query's percentiles gather in memory. 0: 20 million.
+	MaxExactSamples int
+
+	// MaxResultPoints bounds the groups times buckets of one query. 0: 5 million.
+	MaxResultPoints int
+
+	// CacheBytes is the size of the chunk store's block cache. 0: 64 MiB.
+	CacheBytes int64
+}
+
+// withDefaults fills in what was left zero.
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	setDefault(&o.SyncInterval, time.Second)
+	setDefault(&o.MaxWaitingSamples, 4<<20)
+	setDefault(&o.FlushInterval, 10*time.Minute)
+	setDefault(&o.FlushSamples, 4<<20)
+	setDefault(&o.MinChunkSamples, 256)
+	setDefault(&o.MaxWALBytes, 2<<30)
+	setDefault(&o.MinFreeBytes, 256<<20)
+	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
+	setDefault(&o.MaxExactSamples, 20_000_000)
+	setDefault(&o.MaxResultPoints, 5_000_000)
+	setDefault(&o.CacheBytes, 64<<20)
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// validate reports the first option that makes no sense, by name.
+func (o Options) validate() error {
+	for _, field := range []struct {
+		name  string
+		value int64
+	}{
+		{"SyncInterval", int64(o.SyncInterval)},
+		{"Retention", int64(o.Retention)},
+		{"MaxWaitingSamples", int64(o.MaxWaitingSamples)},
+		{"FlushInterval", int64(o.FlushInterval)},
+		{"FlushSamples", int64(o.FlushSamples)},
+		{"MinChunkSamples", int64(o.MinChunkSamples)},
+		{"MaxWALBytes", o.MaxWALBytes},
+		{"Workers", int64(o.Workers)},
+		{"MaxExactSamples", int64(o.MaxExactSamples)},
+		{"MaxResultPoints", int64(o.MaxResultPoints)},
+		{"CacheBytes", o.CacheBytes},
+	} {
+		if field.value < 0 {
+			return fmt.Errorf("option %s is %d, it must not be negative", field.name, field.value)
+		}
+	}
+	if o.Sync > SyncOff {
+		return fmt.Errorf("option Sync is %d, which is none of SyncAlways, SyncInterval and SyncOff", o.Sync)
+	}
+	return nil
+}

@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/flopynet/collector/model"
+)
+
+// partial is what is known of the samples of a bucket so far. Partials of disjoint sets of samples
+// merge into that of their union, whichever worker, partition or series they come from.
+type partial struct {
+	count    int64 // of samples, NaN included, stale markers not
+	finite   int64 // of samples that are not NaN; the next five fields are about these
+	sum      float64
+	sumError float64 // what sum lost to rounding (Neumaier's summation)
+	m2       float64 // sum of squared distances from the mean, if the request needs it
+	min, max float64
+
+	first, last         float64
+	firstTime, lastTime int64
+
+	// Sums over series, and how many series contributed.
+	rate, increase, delta float64
+	rates, deltas         int64
+
+	values []float64 // of finite samples, if the request needs percentiles
+}
+
+// needs says what a request wants to know of a bucket, so that nothing else is computed.
+type needs struct {
+	moments  bool // m2
+	values   bool
+	changes  bool // rate, increase, delta
+	lookback bool // the last sample before the range
+}
+
+func needsOf(functions []Function) needs {
+	var n needs
+	for _, f := range functions {
+		switch f.Kind {
+		case Stddev:
+			n.moments = true
+		case Quantile:
+			n.values = true
+		case Rate, Increase:
+			n.changes, n.lookback = true, true
+		case Delta:
+			n.changes = true
+		}
+	}
+	return n
+}
+
+// headerServes reports whether the aggregates of a chunk's header are all that is needed.
+func (n needs) headerServes() bool { return !n.moments && !n.values && !n.changes }
+
+// add takes in samples of one series, in time order and without stale markers.
+func (p *partial) add(n needs, times []int64, values []float64) {
+	end := len(times) - 1
+	p.addEnds(times[0], values[0], times[end], values[end])
+	p.count += int64(len(values))
+	sum, sumError := 0.0, 0.0
+	low, high := math.Inf(1), math.Inf(-1)
+	finite := int64(0)
+	for _, v := range values {
+		if v != v {
+			continue
+		}
+		finite++
+		t := sum + v
+		if math.Abs(sum) >= math.Abs(v) {
+			sumError += (sum - t) + v
+		} else {
+			sumError += (v - t) + sum
+		}
+		sum = t
+		low, high = min(low, v), max(high, v)
+	}
+	if finite == 0 {
+		return
+	}
+	other := partial{finite: finite, sum: sum, sumError: sumError, min: low, max: high}
+	if n.moments {
+		other.m2 = squares(values, other.total()/float64(finite))
+	}
+	p.addMoments(&other)
+	if n.values {
+		for _, v := range values {
+			if v == v {
+				p.values = append(p.values, v)
+			}
+		}
+	}
+}
+
+// squares returns the sum of squared distances from the mean, NaN left out.
+func squares(values []float64, mean float64) float64 {
+	m2 := 0.0
+	for _, v := range values {
+		if d := v - mean; d == d {
+			m2 += d * d
+		}
+	}
+	return m2
+}
+
+// addHeader takes in the aggregates of a chunk without NaN.
+func (p *partial) addHeader(a model.Aggregate, firstTime, lastTime int64) {
+	p.addEnds(firstTime, a.First, lastTime, a.Last)
+	p.count += a.Count
+	p.addMoments(&partial{finite: a.Count, sum: a.Sum, min: a.Min, max: a.Max})
+}
+
+// addEnds compares the first and last sample. Of two samples of the same time the one added earlier
+// stays, which is that of the series with the lower id.
+func (p *partial) addEnds(firstTime int64, first float64, lastTime int64, last float64) {
+	if p.count == 0 || firstTime < p.firstTime {
+		p.first, p.firstTime = first, firstTime
+	}
+	if p.count == 0 || lastTime > p.lastTime {
+		p.last, p.lastTime = last, lastTime
+	}
+}
+
+// addMoments merges count, sum, extremes and m2 of finite samples (Chan, Golub and LeVeque's update).
+func (p *partial) addMoments(other *partial) {
+	if other.finite == 0 {
+		return
+	}
+	if p.finite == 0 {
+		p.finite, p.sum, p.sumError, p.m2 = other.finite, other.sum, other.sumError, other.m2
+		p.min, p.max = other.min, other.max
+		return
+	}
+	a, b := float64(p.finite), float64(other.finite)
+	distance := other.total()/b - p.total()/a
+	p.m2 += other.m2 + distance*distance*a*b/(a+b)
+	p.finite += other.finite
+	p.addSum(other.sum)
+	p.sumError += other.sumError
+	p.min, p.max = min(p.min, other.min), max(p.max, other.max)
+}
+
+func (p *partial) addSum(v float64) {
+	t := p.sum + v
+	if math.Abs(p.sum) >= math.Abs(v) {
+		p.sumError += (p.sum - t) + v
+	} else {
+		p.sumError += (v - t) + p.sum
+	}
+	p.sum = t
+}
+
+// total is the sum with what rounding lost. Where infinities are summed, the correction is NaN and is
+// left out.
+func (p *partial) total() float64 {
+	if total := p.sum + p.sumError; total == total {
+		return total
+	}
+	return p.sum
+}
+
+// merge takes in the partial of other samples of the bucket, those of series with higher ids.
+func (p *partial) merge(other *partial) {
+	if other.count > 0 {
+		p.addEnds(other.firstTime, other.first, other.lastTime, other.last)
+		p.count += other.count
+		p.addMoments(other)
+	}
+	p.rate += other.rate
+	p.increase += other.increase
+	p.delta += other.delta
+	p.rates += other.rates
+	p.deltas += other.deltas
+	p.values = append(p.values, other.values...)
+}
+
+// missing is the value that IsMissing knows.
+var missing = math.Float64frombits(0x7ff0000000000002)
+
+// value computes a function. It may reorder p.values.
+func (p *partial) value(f Function) float64 {
+	switch f.Kind {
+	case Count:
+		return float64(p.count)
+	case First:
+		return p.first
+	case Last:
+		return p.last
+	case Rate:
+		return presentIf(p.rates > 0, p.rate)
+	case Increase:
+		return presentIf(p.rates > 0, p.increase)
+	case Delta:
+		return presentIf(p.deltas > 0, p.delta)
+	}
+	if p.finite == 0 {
+		return missing
+	}
+	switch f.Kind {
+	case Avg:
+		return p.total() / float64(p.finite)
+	case Sum:
+		return p.total()
+	case Min:
+		return p.min
+	case Max:
+		return p.max
+	case Range:
+		return p.max - p.min
+	case Stddev:
+		if total := p.total(); total-total != 0 {
+			return math.NaN() // no distance from an infinite mean is a number
+		}
+		return math.Sqrt(p.m2 / float64(p.finite))
+	default:
+		return quantile(p.values, f.Quantile)
+	}
+}
+
+func presentIf(present bool, value float64) float64 {
+	if present {
+		return value
+	}
+	return missing
+}
+
+// quantile interpolates linearly between the two nearest ranks, as numpy does by default (Hyndman and
+// Fan's type 7). It sorts values.
+func quantile(values []float64, q float64) float64 {
+	slices.Sort(values)
+	rank := q * float64(len(values)-1)
+	low := int(rank)
+	if low+1 >= len(values) {
+		return values[len(values)-1]
+	}
+	fraction := rank - float64(low)
+	a, b := values[low], values[low+1]
+	if fraction == 0 || a == b {
+		return a // infinities would make NaN below
+	}
+	return a + (b-a)*fraction
+}

@@ -1,0 +1,71 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/flopynet/collector/index"
+)
+
+// chunkStoreFormat is fixed here, since Pebble's default is its oldest.
+const chunkStoreFormat = pebble.FormatTableFormatV6
+
+// pebbleOptions configures the chunk store. Its values are compressed already, so its own compression
+// is the fastest there is.
+func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
+	options := &pebble.Options{
+		FS:                 markerFS{opts.FS},
+		Cache:              cache,
+		FormatMajorVersion: chunkStoreFormat,
+		Merger:             index.NewMerger(),
+		MemTableSize:       16 << 20,
+		Logger:             pebbleLogger{opts.Logger},
+	}
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	return options
+}
+
+// pebbleLogger passes on what Pebble has to say; its chatter about compactions is for debugging.
+type pebbleLogger struct{ log *slog.Logger }
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("chunk store: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("chunk store: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called when Pebble can't go on after a failed write of its own log or MANIFEST, and must not
+// return. What was acknowledged is in our log, so ending the process loses nothing, and going on might.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.log.Error("chunk store: "+fmt.Sprintf(format, args...), "advice", "free disk space or repair the disk, then start again")
+	os.Exit(1)
+}
+
+// markerFS makes what a Pebble marker names durable before the marker. Pebble creates a MANIFEST and
+// then, before the next fsync of the folder, the marker that names it; after a crash a file system may
+// know the second name and not the first.
+type markerFS struct{ vfs.FS }
+
+// Create syncs the folder first if the file is a marker.
+func (f markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasPrefix(f.PathBase(name), "marker.") {
+		if err := syncDir(f.FS, f.PathDir(name)); err != nil {
+			return nil, err
+		}
+	}
+	return f.FS.Create(name, category)
+}
+
+// Unwrap is part of vfs.FS.
+func (f markerFS) Unwrap() vfs.FS { return f.FS }

@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ballastBytes is the size of a file that is given up when the disk is full after all, so that the next
+// start has room to recover and flush.
+const ballastBytes = 16 << 20
+
+// checkSpace refuses writes and flushes while the disk is nearly full.
+func (db *DB) checkSpace() {
+	if db.opts.MinFreeBytes < 0 {
+		return
+	}
+	usage, err := db.opts.FS.GetDiskUsage(db.dir)
+	if err != nil {
+		return // file systems in memory can't tell
+	}
+	full := usage.AvailBytes < uint64(db.opts.MinFreeBytes)
+	if db.diskFull.Swap(full) != full {
+		db.opts.Logger.Warn("free disk space", "available", usage.AvailBytes, "needed", db.opts.MinFreeBytes, "writes_refused", full)
+	}
+}
+
+func (db *DB) ballastPath() string { return db.opts.FS.PathJoin(db.dir, "ballast") }
+
+// makeBallast writes the ballast if it isn't there. Without room for it there is none.
+func (db *DB) makeBallast() error {
+	if db.opts.MinFreeBytes < 0 || db.diskFull.Load() {
+		return nil
+	}
+	if info, err := db.opts.FS.Stat(db.ballastPath()); err == nil && info.Size() == ballastBytes {
+		return nil
+	}
+	file, err := db.opts.FS.Create(db.ballastPath(), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("make the ballast: %w", err)
+	}
+	block := make([]byte, 1<<20) // written, not only reserved: some file systems give reserved room away
+	for range ballastBytes / len(block) {
+		if _, err = file.Write(block); err != nil {
+			break
+		}
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("make the ballast: %w", errors.Join(err, db.opts.FS.Remove(db.ballastPath())))
+	}
+	return nil
+}
+
+// dropBallast gives the ballast up if err says that the disk is full.
+func (db *DB) dropBallast(err error) {
+	if !errors.Is(err, syscall.ENOSPC) {
+		return
+	}
+	if err := db.opts.FS.Remove(db.ballastPath()); err != nil {
+		db.opts.Logger.Error("the disk is full and the ballast can't be removed", "err", err)
+		return
+	}
+	db.opts.Logger.Error("the disk is full; the ballast was removed to make room for a restart", "bytes", ballastBytes)
+}

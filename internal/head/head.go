@@ -1,0 +1,172 @@
+package head
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flopynet/collector/model"
+)
+
+const (
+	shardBits  = 4
+	shardCount = 1 << shardBits
+	pageBits   = 9
+	pageSize   = 1 << pageBits
+)
+
+// Head is the set of all series with samples in memory. Apply, Freeze and Thaw are called by one
+// goroutine at a time for any shard; readers may run beside them.
+type Head struct {
+	shards [shardCount]shard
+}
+
+// shard holds the series whose id is congruent to its number. Ids ascend without large gaps, so a
+// directory of pages finds a series with two loads and without hashing.
+type shard struct {
+	mu    sync.RWMutex
+	pages []*page
+
+	samples atomic.Int64 // in cur and frozen, overwritten ones included
+}
+
+type page [pageSize]series
+
+// series has nothing but its samples; who it is, the index knows.
+type series struct {
+	cur    *data // written since the last freeze; nil: nothing
+	frozen *data // being flushed; nil: nothing
+}
+
+// New returns an empty head.
+func New() *Head { return &Head{} }
+
+// Samples returns how many samples the head holds, those that were overwritten included.
+func (h *Head) Samples() int64 {
+	var total int64
+	for i := range h.shards {
+		total += h.shards[i].samples.Load()
+	}
+	return total
+}
+
+func shardOf(id model.SeriesID) int { return int(id & (shardCount - 1)) }
+
+// find returns the series, or nil if nothing of its page was ever written. sh.mu is held.
+func (sh *shard) find(id model.SeriesID) *series {
+	slot := uint64(id) >> shardBits
+	number := slot >> pageBits
+	if number >= uint64(len(sh.pages)) || sh.pages[number] == nil {
+		return nil
+	}
+	return &sh.pages[number][slot&(pageSize-1)]
+}
+
+// findOrAdd is find for a writer. sh.mu is held exclusively.
+func (sh *shard) findOrAdd(id model.SeriesID) *series {
+	slot := uint64(id) >> shardBits
+	number := slot >> pageBits
+	if number >= uint64(len(sh.pages)) {
+		sh.pages = append(sh.pages, make([]*page, number+1-uint64(len(sh.pages)))...)
+	}
+	if sh.pages[number] == nil {
+		sh.pages[number] = new(page)
+	}
+	return &sh.pages[number][slot&(pageSize-1)]
+}
+
+// each calls fn for every series of the shard that has a place. sh.mu is held.
+func (sh *shard) each(shardNumber int, fn func(id model.SeriesID, s *series)) {
+	for number, p := range sh.pages {
+		if p == nil {
+			continue
+		}
+		for i := range p {
+			if p[i].cur != nil || p[i].frozen != nil {
+				slot := uint64(number)<<pageBits | uint64(i)
+				fn(model.SeriesID(slot<<shardBits|uint64(shardNumber)), &p[i])
+			}
+		}
+	}
+}
+
+// Frozen tells of a series that had samples when the head was frozen.
+type Frozen struct {
+	ID    model.SeriesID
+	Count int  // of samples, overwritten ones included
+	Idle  bool // nothing came for the series between the freeze before and this one
+}
+
+// Freeze makes what every series holds immutable and returns which series those are, by id. Nothing may
+// be frozen already. It must run between two calls of Apply, so that all shards freeze at one position
+// of the log.
+func (h *Head) Freeze() []Frozen {
+	var frozen []Frozen
+	for i := range h.shards {
+		sh := &h.shards[i]
+		sh.mu.Lock()
+		sh.each(i, func(id model.SeriesID, s *series) {
+			s.frozen, s.cur = s.cur, nil
+			frozen = append(frozen, Frozen{ID: id, Count: s.frozen.count, Idle: !s.frozen.touched})
+			s.frozen.touched = false
+		})
+		sh.mu.Unlock()
+	}
+	slices.SortFunc(frozen, func(a, b Frozen) int { return cmp.Compare(a.ID, b.ID) })
+	return frozen
+}
+
+// FrozenView returns the frozen samples of a series. They don't change until Release or Thaw. With
+// compress the tail is moved into the blocks first, as is fit for a series that is about to be written.
+func (h *Head) FrozenView(id model.SeriesID, compress bool) View {
+	sh := &h.shards[shardOf(id)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.find(id)
+	if s == nil || s.frozen == nil {
+		return View{}
+	}
+	if compress {
+		s.frozen.compressTail()
+	}
+	return s.frozen.view()
+}
+
+// Release forgets the frozen samples of the series: they are in chunks now.
+func (h *Head) Release(ids []model.SeriesID) {
+	h.eachFrozen(ids, func(sh *shard, s *series) {
+		sh.samples.Add(-int64(s.frozen.count))
+		s.frozen = nil
+	})
+}
+
+// Thaw joins the frozen samples of the series with what was written since, as if they had never been
+// frozen.
+func (h *Head) Thaw(ids []model.SeriesID) error {
+	var failed error
+	h.eachFrozen(ids, func(sh *shard, s *series) {
+		newer := s.cur
+		s.cur, s.frozen = s.frozen, nil
+		if newer == nil {
+			return
+		}
+		before := s.cur.count + newer.count
+		if err := s.cur.join(newer); err != nil {
+			failed = err
+		}
+		sh.samples.Add(int64(s.cur.count - before))
+	})
+	return failed
+}
+
+func (h *Head) eachFrozen(ids []model.SeriesID, fn func(*shard, *series)) {
+	for _, id := range ids {
+		sh := &h.shards[shardOf(id)]
+		sh.mu.Lock()
+		if s := sh.find(id); s != nil && s.frozen != nil {
+			fn(sh, s)
+		}
+		sh.mu.Unlock()
+	}
+}

@@ -1,0 +1,77 @@
+package head
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/flopynet/collector/internal/chunk"
+	"github.com/flopynet/collector/model"
+)
+
+// View is what a series held at one moment. Blocks are in time order, Tail is behind them, and Late
+// wins over both where times are equal. Its parts are immutable.
+type View struct {
+	Blocks []chunk.Block
+	Tail   []model.Sample
+	Late   []model.Sample // in order of arrival; the last of equal times stands
+}
+
+// Count returns the number of samples, overwritten ones included.
+func (v View) Count() int {
+	count := len(v.Tail) + len(v.Late)
+	for _, block := range v.Blocks {
+		count += block.Count()
+	}
+	return count
+}
+
+// SortLate appends the late samples to dst in time order, without those that were overwritten.
+func (v View) SortLate(dst []model.Sample) []model.Sample {
+	start := len(dst)
+	dst = append(dst, v.Late...)
+	late := dst[start:]
+	slices.SortStableFunc(late, func(a, b model.Sample) int { return cmp.Compare(a.Time, b.Time) })
+	kept := 0
+	for i := range late {
+		if i+1 < len(late) && late[i+1].Time == late[i].Time {
+			continue
+		}
+		late[kept] = late[i]
+		kept++
+	}
+	return dst[:start+kept]
+}
+
+// view returns a view of the data that later writes don't change but in its tail, which a reader that
+// holds no lock has to copy.
+func (d *data) view() View {
+	v := View{
+		Blocks: d.closed[:len(d.closed):len(d.closed)],
+		Tail:   d.tail,
+		Late:   d.late[:len(d.late):len(d.late)],
+	}
+	if d.open.Count() > 0 {
+		v.Blocks = append(v.Blocks, d.open.Block())
+	}
+	return v
+}
+
+// Views appends to dst what the series holds: nothing, or what is being flushed, then what came since.
+// Later views win where times are equal.
+func (h *Head) Views(dst []View, id model.SeriesID) []View {
+	sh := &h.shards[shardOf(id)]
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	s := sh.find(id)
+	if s == nil {
+		return dst
+	}
+	for _, d := range []*data{s.frozen, s.cur} {
+		if d != nil {
+			v := d.view()
+			v.Tail = slices.Clone(v.Tail)
+			dst = append(dst, v)
+		}
+	}
+	return dst
+}
