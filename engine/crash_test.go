@@ -163,7 +163,8 @@ func crashRun(t *testing.T, seed uint64, fs *vfs.MemFS, promised *promises, cras
 	var ops atomic.Int64
 	var mu sync.Mutex
 	var states []crashState
-	next := random.Int64N(20)
+	next, flushes := random.Int64N(20), random.IntN(4)
+	opts := crashOptions(random)
 	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 			return nil
@@ -181,7 +182,6 @@ func crashRun(t *testing.T, seed uint64, fs *vfs.MemFS, promised *promises, cras
 		states = append(states, crashState{fs: fs.CrashClone(config), promises: before, op: n})
 		return nil
 	})
-	opts := crashOptions(random)
 	opts.FS = errorfs.Wrap(fs, injector)
 	db, err := Open("data", opts)
 	if err != nil {
@@ -199,7 +199,7 @@ func crashRun(t *testing.T, seed uint64, fs *vfs.MemFS, promised *promises, cras
 			}
 		})
 	}
-	for range random.IntN(4) {
+	for range flushes {
 		if err := db.Flush(); err != nil {
 			t.Errorf("seed %d: flush: %v", seed, err)
 		}

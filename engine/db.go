@@ -31,10 +31,7 @@ type DB struct {
 	useMu  sync.RWMutex // held for reading while the chunk store is used
 	closed bool
 
-	queueMu     sync.RWMutex // held for reading while sending into queue
-	queueClosed bool
-	queue       chan *commit
-	pipe        *pipeline
+	pipe *pipeline
 
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	accepted atomic.Uint64
@@ -67,11 +64,10 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	opts = opts.withDefaults()
 	db := &DB{
-		dir:   dir,
-		opts:  opts,
-		head:  head.New(),
-		queue: make(chan *commit, 256),
-		stop:  make(chan struct{}),
+		dir:  dir,
+		opts: opts,
+		head: head.New(),
+		stop: make(chan struct{}),
 	}
 	db.flush.request = make(chan struct{}, 1)
 	defer func() {
@@ -100,7 +96,6 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		opts.Logger.Warn("there is no ballast", "err", err)
 	}
 	db.pipe = newPipeline(db, next, db.active.Next())
-	db.pipe.run()
 	db.goroutines.Go(db.maintain)
 	return db, nil
 }
@@ -153,10 +148,7 @@ func (db *DB) Close() error {
 		if db.failure.Load() == nil && !db.diskFull.Load() {
 			flushErr = db.Flush()
 		}
-		db.queueMu.Lock()
-		db.queueClosed = true
-		close(db.queue)
-		db.queueMu.Unlock()
+		db.pipe.close()
 		db.goroutines.Wait()
 		db.useMu.Lock() // reads that are under way come to their end
 		db.closed = true

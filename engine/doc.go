@@ -4,22 +4,22 @@
 // # Writing
 //
 // Resolve turns a series' identity into its id, once; a Batch holds samples by id. Write hands the batch
-// to the pipeline and returns when it is acknowledged. The pipeline has three goroutines, and what passes
-// through them keeps its order:
+// to the pipeline and returns when it is acknowledged. The pipeline has three stages, through which frames
+// pass in order:
 //
-//	builder   takes the batches that wait, puts definitions of series the log doesn't know yet before
-//	          them, gives each batch its LSN and encodes all as one frame
-//	syncer    appends the frame to the log and fsyncs it (group commit)
-//	applier   puts the samples into the head, then acknowledges
+//	build   takes the batches that wait, puts definitions of series the log doesn't know yet before
+//	        them, gives each batch its LSN and encodes all as one frame
+//	write   appends the frame to the log and fsyncs it (group commit)
+//	apply   puts the samples into the head
 //
-// So nothing is visible before it is durable, and what is encoded, synced and applied at one moment are
-// three successive frames. A failed append or fsync ends all writing until a restart, since nobody knows
-// then what the disk holds.
+// The writer that finds the build stage free leads its frame through all three and then acknowledges the
+// other batches in it. So nothing is visible before it is durable, and what is encoded, synced and applied
+// at one moment are three successive frames. A failed append or fsync ends all writing until a restart,
+// since nobody knows then what the disk holds.
 //
 // # Flushing
 //
-// A flush sends a barrier through the pipeline. When it reaches the applier, everything up to its LSN F is
-// applied and nothing behind it is: the head is frozen there. Frozen series with enough samples become
+// A flush sends a barrier through the pipeline. When it is applied, everything up to its LSN F is applied and nothing behind it is: the head is frozen there. Frozen series with enough samples become
 // chunks with seq = F; the others are encoded into the head image of checkpoint F and thawed. All goes into
 // batches of the chunk store of about 8 MiB; only the last one, with checkpoint F, is synced, and Pebble
 // keeps batches in order. Then the frozen samples are released, and the log's segments up to F removed.
@@ -41,7 +41,8 @@
 // In the order in which they may be taken:
 //
 //	flushState.mu      one flush at a time
-//	DB.queueMu         read-held while a batch is put into the queue
+//	DB.useMu           read-held while the chunk store is in use
+//	the stages of the pipeline, in their order; pipeline.waitingMu inside build
 //	storeState.mu      names and partitions; held for map operations only
 //	flushState.unitsMu units to be stored
 //	head's shards, index.Active, wal.Log: their own, never held while calling out

@@ -86,9 +86,7 @@ func (db *DB) Flush() error {
 			frozen = db.head.Freeze()
 		}
 	}
-	// What comes after the barrier goes into a new segment, so that all before it can be dropped.
-	db.log.Rotate()
-	if err := db.submit(barrier); err != nil {
+	if err := db.pipe.submit(barrier); err != nil {
 		return err
 	}
 	if at.lsn == db.flush.checkpoint {

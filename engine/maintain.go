@@ -5,17 +5,26 @@ import (
 	"time"
 )
 
-// maintain is the one background loop: it flushes when asked to or when it is time, and watches the
-// disk's free space.
+// maintain is the one background loop: it flushes when asked to or when it is time, watches the disk's
+// free space and, with SyncInterval, syncs the log.
 func (db *DB) maintain() {
 	flush := time.NewTicker(db.opts.FlushInterval)
 	defer flush.Stop()
 	space := time.NewTicker(time.Second)
 	defer space.Stop()
+	var sync <-chan time.Time
+	if db.opts.Sync == SyncInterval {
+		ticker := time.NewTicker(db.opts.SyncInterval)
+		defer ticker.Stop()
+		sync = ticker.C
+	}
 	for {
 		select {
 		case <-db.stop:
 			return
+		case <-sync:
+			db.pipe.syncNow()
+			continue
 		case <-space.C:
 			db.checkSpace()
 			continue

@@ -44,7 +44,7 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
-const metamorphicCases = 150
+const metamorphicCases = 300
 
 // metamorphic is one case.
 type metamorphic struct {

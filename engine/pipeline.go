@@ -1,8 +1,9 @@
 package engine
 
 import (
+	"errors"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/model"
@@ -15,33 +16,70 @@ const (
 	maxFrameSamples = 1 << 20
 	// Definitions of new series are cut into frames of about this size.
 	maxDefinitionBytes = 8 << 20
-	// Frames under way: one is encoded, one synced, one applied.
-	framesInFlight = 3
+	// A frame's buffer that grew larger is not kept.
+	keepFrameBytes = 4 << 20
 )
 
-// frame is a group of commits on its way through the pipeline.
+// commit is a batch, or a barrier, on its way through the pipeline.
+type commit struct {
+	ids    []model.SeriesID
+	times  []int64
+	values []float64
+	units  []unitChange
+	maxID  model.SeriesID
+
+	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
+	taken   bool      // a leader has it; guarded by the build stage
+	done    chan error
+}
+
+var commits = sync.Pool{New: func() any { return &commit{done: make(chan error, 1)} }}
+
+// cut is the position at which a barrier stands.
+type cut struct {
+	lsn     wal.LSN        // of the last batch before it
+	defined model.SeriesID // series below are defined in the log at or before lsn
+
+	accepted uint64 // samples accepted up to lsn, since the data directory was made
+}
+
+// frame is a group of commits on its way to the log.
 type frame struct {
 	payload     []byte
-	first, last wal.LSN
-	defined     model.SeriesID // see cut
+	first, last wal.LSN // last = first - 1: nothing to write
+	defined     model.SeriesID
 	commits     []*commit
 	barrier     *commit // ends the group
 	err         error
 }
 
-// pipeline is the one way into the log. Three goroutines pass frames on: the builder encodes waiting
-// batches, the syncer writes and syncs, the applier makes the samples visible and acknowledges. So the
-// next frame is encoded, and the one before applied, while a frame is on its way to the disk, and all
-// three see the batches in the order of their LSNs.
+var frames = sync.Pool{New: func() any { return new(frame) }}
+
+// pipeline is the one way into the log. It has three stages, each of which holds one frame at a time:
+//
+//	build   encode the batches that wait, with the definitions they need
+//	write   append the frame to the log and fsync it
+//	apply   make the samples visible
+//
+// Whoever finds the build stage free leads: it takes all batches that wait, carries their frame through
+// the stages and acknowledges them. It enters a stage before it leaves the one before, so frames can't
+// overtake one another, and the next frame is encoded, and the one before applied, while a frame is on
+// its way to the disk. A writer that is alone does everything itself, without waking another goroutine.
 type pipeline struct {
 	db      *DB
 	applier *head.Applier
-	free    chan *frame
-	toSync  chan *frame
-	toApply chan *frame
 
-	next    wal.LSN        // the builder's
-	defined model.SeriesID // the builder's: series below are in the log
+	waitingMu sync.Mutex
+	waiting   []*commit
+
+	build   chan struct{} // holds a token while the stage is taken
+	closed  bool          // guarded by build, like the next three
+	next    wal.LSN
+	defined model.SeriesID // series below are in the log
+	group   []*commit      // scratch
+
+	writing  sync.Mutex
+	applying sync.Mutex
 
 	applied atomic.Uint64 // LSN up to which reads see everything
 }
@@ -50,118 +88,157 @@ func newPipeline(db *DB, next wal.LSN, defined model.SeriesID) *pipeline {
 	p := &pipeline{
 		db:      db,
 		applier: db.head.Appliers(1)[0],
-		free:    make(chan *frame, framesInFlight),
-		toSync:  make(chan *frame, 1),
-		toApply: make(chan *frame, 1),
+		build:   make(chan struct{}, 1),
 		next:    next,
 		defined: defined,
-	}
-	for range framesInFlight {
-		p.free <- new(frame)
 	}
 	p.applied.Store(uint64(next) - 1)
 	return p
 }
 
-// run starts the goroutines; they end when db.queue is closed and everything in it was acknowledged.
-func (p *pipeline) run() {
-	p.db.goroutines.Go(p.build)
-	p.db.goroutines.Go(p.sync)
-	p.db.goroutines.Go(p.apply)
+// submit returns when the commit is acknowledged. The commit goes back to the pool.
+func (p *pipeline) submit(c *commit) error {
+	p.waitingMu.Lock()
+	p.waiting = append(p.waiting, c)
+	p.waitingMu.Unlock()
+	err := p.wait(c)
+	*c = commit{done: c.done}
+	commits.Put(c)
+	return err
 }
 
-func (p *pipeline) build() {
-	defer close(p.toSync)
-	for c := range p.db.queue {
-		f := <-p.free
-		f.payload, f.commits, f.barrier, f.err = f.payload[:0], f.commits[:0], nil, nil
-		f.first = p.next
-		f = p.addCommit(f, c)
-		samples := len(c.ids)
-		for f.barrier == nil && samples < maxFrameSamples {
-			var more bool
-			select {
-			case c, more = <-p.db.queue:
-			default:
-			}
-			if !more {
-				break
-			}
-			f = p.addCommit(f, c)
-			samples += len(c.ids)
+// wait returns the commit's outcome, leading frames until the commit was in one.
+func (p *pipeline) wait(c *commit) error {
+	for {
+		select {
+		case err := <-c.done:
+			return err
+		case p.build <- struct{}{}:
 		}
-		p.send(f)
+		if c.taken {
+			<-p.build
+			return <-c.done
+		}
+		p.lead()
 	}
 }
 
-func (p *pipeline) send(f *frame) {
-	f.last = p.next - 1
-	f.defined = p.defined
-	p.toSync <- f
+// close lets nothing more in and waits until what was let in is acknowledged.
+func (p *pipeline) close() {
+	p.build <- struct{}{}
+	p.closed = true
+	<-p.build
+	p.writing.Lock()
+	p.applying.Lock()
+	defer p.writing.Unlock()
+	defer p.applying.Unlock()
 }
 
-// addCommit encodes a commit into the frame. Definitions of new series that are too many for one frame
-// go ahead in frames of their own, each with an empty batch.
-func (p *pipeline) addCommit(f *frame, c *commit) *frame {
-	if c.barrier != nil {
-		f.barrier = c
-		return f
+// lead carries the waiting commits through the stages. The caller holds the build stage.
+func (p *pipeline) lead() {
+	f := frames.Get().(*frame)
+	f.payload, f.commits, f.barrier, f.err = f.payload[:0], f.commits[:0], nil, nil
+	p.take()
+	if p.closed {
+		f.err = ErrClosed
 	}
-	for p.defined <= c.maxID {
-		end := min(c.maxID+1, p.defined+4096)
+	p.encode(f)
+
+	p.writing.Lock()
+	<-p.build
+	if f.err == nil {
+		f.err = p.write(f)
+	}
+	p.applying.Lock()
+	p.writing.Unlock()
+	p.apply(f)
+	p.applying.Unlock()
+
+	for _, c := range f.commits {
+		c.done <- f.err
+	}
+	clear(f.commits)
+	if cap(f.payload) > keepFrameBytes {
+		f.payload = nil
+	}
+	frames.Put(f)
+}
+
+// take moves waiting commits into the group: up to the first barrier, or until there are enough samples
+// for a frame.
+func (p *pipeline) take() {
+	p.group = p.group[:0]
+	p.waitingMu.Lock()
+	defer p.waitingMu.Unlock()
+	samples := 0
+	for _, c := range p.waiting {
+		if len(p.group) > 0 && samples+len(c.ids) > maxFrameSamples {
+			break
+		}
+		samples += len(c.ids)
+		c.taken = true
+		p.group = append(p.group, c)
+		if c.barrier != nil {
+			break
+		}
+	}
+	rest := copy(p.waiting, p.waiting[len(p.group):])
+	clear(p.waiting[rest:])
+	p.waiting = p.waiting[:rest]
+}
+
+// encode fills the frame with the group.
+func (p *pipeline) encode(f *frame) {
+	f.first = p.next
+	for _, c := range p.group {
+		f.commits = append(f.commits, c)
+		if c.barrier != nil {
+			f.barrier = c
+			break
+		}
+		if f.err != nil {
+			continue
+		}
+		p.define(f, c.maxID)
+		for _, change := range c.units {
+			f.payload = record.AppendUnit(f.payload, change.id, change.unit)
+		}
+		f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
+		p.next++
+	}
+	f.last, f.defined = p.next-1, p.defined
+}
+
+// define encodes the definitions of the series up to maxID that the log lacks. When they are too many for
+// one frame, what there is so far is written ahead, with an empty batch at its end.
+func (p *pipeline) define(f *frame, maxID model.SeriesID) {
+	for p.defined <= maxID {
+		end := min(maxID+1, p.defined+4096)
 		p.db.active.Definitions(p.defined, end, func(id model.SeriesID, identity []byte) {
 			f.payload = record.AppendDefinition(f.payload, id, identity)
 		})
 		p.defined = end
-		if len(f.payload) > maxDefinitionBytes {
-			f.payload = record.AppendSamples(f.payload, nil, nil, nil)
-			p.next++
-			p.send(f)
-			f = <-p.free
-			f.payload, f.commits, f.barrier, f.err = f.payload[:0], f.commits[:0], nil, nil
-			f.first = p.next
+		if len(f.payload) < maxDefinitionBytes {
+			continue
 		}
-	}
-	for _, change := range c.units {
-		f.payload = record.AppendUnit(f.payload, change.id, change.unit)
-	}
-	f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
-	p.next++
-	f.commits = append(f.commits, c)
-	return f
-}
-
-func (p *pipeline) sync() {
-	defer close(p.toApply)
-	var tick <-chan time.Time
-	if p.db.opts.Sync == SyncInterval {
-		ticker := time.NewTicker(p.db.opts.SyncInterval)
-		defer ticker.Stop()
-		tick = ticker.C
-	}
-	for {
-		select {
-		case f, more := <-p.toSync:
-			if !more {
-				return
-			}
-			f.err = p.write(f)
-			p.toApply <- f
-		case <-tick:
-			if err := p.syncLog(); err != nil {
-				p.db.fail(err)
-			}
-		}
+		f.payload = record.AppendSamples(f.payload, nil, nil, nil)
+		f.last = p.next
+		p.next++
+		p.writing.Lock()
+		f.err = errors.Join(f.err, p.write(f))
+		p.writing.Unlock()
+		f.payload, f.first = f.payload[:0], p.next
 	}
 }
 
-// write brings a frame into the log. Once that fails, nothing is written any more.
+// write brings a frame into the log. Once that fails, nothing is written any more. The caller holds the
+// write stage.
 func (p *pipeline) write(f *frame) error {
 	if failure := p.db.failure.Load(); failure != nil {
 		return *failure
 	}
 	var err error
-	if len(f.payload) > 0 {
+	if f.first <= f.last {
 		err = p.db.log.Append(f.first, f.last, f.payload)
 	}
 	// What a flush is about to write to chunks must not be lost from the log behind its back: the log
@@ -173,9 +250,13 @@ func (p *pipeline) write(f *frame) error {
 		p.db.fail(err)
 		return *p.db.failure.Load()
 	}
+	if f.barrier != nil {
+		p.db.log.Rotate() // so that all before the barrier can be dropped
+	}
 	return nil
 }
 
+// syncLog makes the log durable. The caller holds the write stage.
 func (p *pipeline) syncLog() error {
 	begin := p.db.opts.Now()
 	err := p.db.log.Sync()
@@ -184,31 +265,35 @@ func (p *pipeline) syncLog() error {
 	return err
 }
 
-func (p *pipeline) apply() {
-	for f := range p.toApply {
-		if f.err == nil {
-			for _, c := range f.commits {
-				for _, change := range c.units {
-					p.db.setUnit(change.id, change.unit)
-				}
-				p.applier.Apply(c.ids, c.times, c.values)
-				p.db.accepted.Add(uint64(len(c.ids)))
-			}
-			p.applied.Store(uint64(f.last))
+// syncNow is syncLog for the background loop.
+func (p *pipeline) syncNow() {
+	p.writing.Lock()
+	defer p.writing.Unlock()
+	if p.db.failure.Load() != nil {
+		return
+	}
+	if err := p.syncLog(); err != nil {
+		p.db.fail(err)
+	}
+}
+
+// apply makes a frame's samples visible. The caller holds the apply stage.
+func (p *pipeline) apply(f *frame) {
+	if f.err != nil {
+		return
+	}
+	for _, c := range f.commits {
+		for _, change := range c.units {
+			p.db.setUnit(change.id, change.unit)
 		}
-		for _, c := range f.commits {
-			c.done <- f.err
-		}
-		if f.barrier != nil {
-			if f.err == nil {
-				f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
-			}
-			f.barrier.done <- f.err
-		}
-		f.commits = f.commits[:0]
-		if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) {
-			p.db.requestFlush()
-		}
-		p.free <- f
+		p.applier.Apply(c.ids, c.times, c.values)
+		p.db.accepted.Add(uint64(len(c.ids)))
+	}
+	p.applied.Store(uint64(f.last))
+	if f.barrier != nil {
+		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
+	}
+	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) {
+		p.db.requestFlush()
 	}
 }

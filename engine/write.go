@@ -2,10 +2,8 @@ package engine
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/flopynet/collector/model"
-	"github.com/flopynet/collector/wal"
 )
 
 // maxBatchSamples is how many samples one record of the log takes; a larger batch becomes several.
@@ -44,28 +42,6 @@ func (db *DB) CheckTime(ns int64) error {
 	return nil
 }
 
-// commit is a batch, or a barrier, on its way through the pipeline.
-type commit struct {
-	ids    []model.SeriesID
-	times  []int64
-	values []float64
-	units  []unitChange
-	maxID  model.SeriesID
-
-	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
-	done    chan error
-}
-
-// cut is the position at which a barrier stands.
-type cut struct {
-	lsn     wal.LSN        // of the last batch before it
-	defined model.SeriesID // series below are defined in the log at or before lsn
-
-	accepted uint64 // samples accepted up to lsn, since the data directory was made
-}
-
-var commits = sync.Pool{New: func() any { return &commit{done: make(chan error, 1)} }}
-
 // Write returns once the batch is in the log, synced as Options.Sync says, and visible to reads.
 func (db *DB) Write(b *Batch) error {
 	if b.Len() == 0 {
@@ -83,7 +59,7 @@ func (db *DB) Write(b *Batch) error {
 		if from == 0 {
 			c.units = b.units
 		}
-		if err := db.submit(c); err != nil {
+		if err := db.pipe.submit(c); err != nil {
 			return err
 		}
 	}
@@ -117,21 +93,6 @@ func (db *DB) writeError() error {
 		return ErrBehind
 	}
 	return nil
-}
-
-// submit sends a commit through the pipeline and waits for its end. The commit goes back to the pool.
-func (db *DB) submit(c *commit) error {
-	db.queueMu.RLock()
-	if db.queueClosed {
-		db.queueMu.RUnlock()
-		return ErrClosed
-	}
-	db.queue <- c
-	db.queueMu.RUnlock()
-	err := <-c.done
-	*c = commit{done: c.done}
-	commits.Put(c)
-	return err
 }
 
 // fail stops writes for good: after a failed write or fsync nobody knows what the disk holds.

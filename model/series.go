@@ -56,8 +56,8 @@ func CheckSeries(name string, tags Tags) error {
 		if err := checkText("tag key", tag.Key, MaxTagKeyBytes); err != nil {
 			return err
 		}
-		if err := checkText("value of tag "+clip(tag.Key), tag.Value, MaxTagValueBytes); err != nil {
-			return err
+		if tag.Value == "" || !plain(tag.Value, MaxTagValueBytes) {
+			return checkText("value of tag "+clip(tag.Key), tag.Value, MaxTagValueBytes)
 		}
 	}
 	return nil
@@ -75,17 +75,23 @@ func checkText(what, text string, limit int) error {
 	switch {
 	case text == "":
 		return &TextError{What: what, Reason: "is empty"}
+	case plain(text, limit):
+		return nil
 	case len(text) > limit:
 		return &LimitError{What: what, Got: len(text), Limit: limit, Unit: "bytes"}
 	case !utf8.ValidString(text):
 		return &TextError{What: what, Reason: "is not valid UTF-8"}
-	case strings.ContainsFunc(text, isControl):
-		return &TextError{What: what, Reason: fmt.Sprintf("%q has a control character", text)}
 	}
-	return nil
+	return &TextError{What: what, Reason: fmt.Sprintf("%s has a control character", clip(text))}
 }
 
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
+// plain reports whether text is valid, not too long and without control characters.
+func plain(text string, limit int) bool {
+	return len(text) <= limit && utf8.ValidString(text) && !strings.ContainsFunc(text, isControl)
+}
+
+// isControl knows the control characters of Unicode, C0 and C1.
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 // clip shortens text for a message.
 func clip(text string) string {

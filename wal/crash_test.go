@@ -15,7 +15,7 @@ import (
 
 var (
 	crashSeed  = flag.Uint64("wal.seed", 0, "seed of TestCrashes; 0: a new one each time")
-	crashCount = flag.Int("wal.crashes", 3000, "crashes in TestCrashes")
+	crashCount = flag.Int("wal.crashes", 2000, "crashes in TestCrashes")
 )
 
 // errDead is what every change of the file system returns from the crash on.
