@@ -1,0 +1,237 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"runtime/metrics"
+	"sync"
+	"time"
+
+	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/timefmt"
+	"github.com/flopynet/collector/model"
+)
+
+// The states of the collector.
+const (
+	statusHealthy   = "healthy"
+	statusUnhealthy = "unhealthy"
+)
+
+// healthReport is the answer of GET /health. Texts for people have twins for programs.
+type healthReport struct {
+	Status           string           `json:"status"`
+	Service          string           `json:"service"`
+	Version          string           `json:"version"`
+	CollectorVersion string           `json:"collector_version"`
+	Timestamp        string           `json:"timestamp"`
+	Uptime           string           `json:"uptime"`
+	UptimeSeconds    int64            `json:"uptime_seconds"`
+	LastCollection   *string          `json:"last_collection"` // null: nothing was ever collected
+	Components       healthComponents `json:"components"`
+	Monitors         struct{}         `json:"monitors"`
+}
+
+// healthComponents are the parts of the collector. Users of the service that stood here before know two
+// of them by the names of the programs it used: influxdb is our store, redis the samples in memory.
+type healthComponents struct {
+	Storage          storeHealth     `json:"storage"`
+	WAL              walHealth       `json:"wal"`
+	MetricsProcessor processorHealth `json:"metrics_processor"`
+	InfluxDB         storeHealth     `json:"influxdb"`
+	Redis            headHealth      `json:"redis"`
+}
+
+type storeHealth struct {
+	Status            string  `json:"status"`
+	Engine            string  `json:"engine"`
+	Error             string  `json:"error,omitempty"`
+	ResponseTime      string  `json:"response_time"` // of a read
+	ResponseTimeMs    float64 `json:"response_time_ms"`
+	DatabaseSize      string  `json:"database_size"` // chunks and write-ahead log
+	DatabaseSizeBytes int64   `json:"database_size_bytes"`
+	Series            int     `json:"series"`
+	SamplesAccepted   uint64  `json:"samples_accepted"`
+	LastFlush         *string `json:"last_flush"`
+}
+
+type headHealth struct {
+	Status           string  `json:"status"`
+	Engine           string  `json:"engine"`
+	ResponseTime     string  `json:"response_time"` // of asking it for its state
+	ResponseTimeMs   float64 `json:"response_time_ms"`
+	MemoryUsage      string  `json:"memory_usage"` // of the whole process' heap
+	MemoryUsageBytes uint64  `json:"memory_usage_bytes"`
+	Samples          int64   `json:"samples"`
+}
+
+type walHealth struct {
+	Status      string  `json:"status"`
+	Error       string  `json:"error,omitempty"`
+	Size        string  `json:"size"`
+	SizeBytes   int64   `json:"size_bytes"`
+	Fsyncs      uint64  `json:"fsyncs"`
+	FsyncTime   string  `json:"fsync_time"` // on average
+	FsyncTimeMs float64 `json:"fsync_time_ms"`
+}
+
+type processorHealth struct {
+	Status               string  `json:"status"`
+	QueueSize            int64   `json:"queue_size"` // samples waiting to become durable
+	QueueMax             int64   `json:"queue_max"`
+	ProcessingRate       string  `json:"processing_rate"`
+	ProcessingRatePerSec float64 `json:"processing_rate_per_second"`
+}
+
+// health measures the collector.
+func (s *Server) health(ctx context.Context, now time.Time) healthReport {
+	readTime, readErr := s.timed(ctx, s.probe)
+	var stats engine.Stats
+	statsTime, _ := s.timed(ctx, func(context.Context) error {
+		stats = s.db.Stats()
+		return nil
+	})
+	uptime := now.Sub(s.started)
+	store := storeHealthOf(&stats, readTime, readErr)
+	report := healthReport{
+		Status: statusHealthy, Service: "collector",
+		Version: s.options.Version, CollectorVersion: s.options.Version,
+		Timestamp: formatTime(now.UnixNano()),
+		Uptime:    formatUptime(uptime), UptimeSeconds: int64(uptime / time.Second),
+		LastCollection: s.lastCollection(),
+		Components: healthComponents{
+			Storage: store, InfluxDB: store,
+			WAL:              walHealthOf(&stats),
+			MetricsProcessor: processorHealthOf(&stats, s.rate.measure(now, stats.SamplesAccepted)),
+			Redis:            headHealthOf(&stats, statsTime),
+		},
+	}
+	if readErr != nil || stats.WriteError != nil {
+		report.Status = statusUnhealthy
+	}
+	return report
+}
+
+func storeHealthOf(stats *engine.Stats, readTime time.Duration, readErr error) storeHealth {
+	h := storeHealth{
+		Status: "connected", Engine: "embedded", Error: errorText(readErr),
+		ResponseTime: formatShort(readTime), ResponseTimeMs: milliseconds(readTime),
+		DatabaseSizeBytes: int64(stats.DiskBytes) + stats.WALBytes,
+		Series:            stats.Series, SamplesAccepted: stats.SamplesAccepted, LastFlush: nullableTime(stats.LastFlush),
+	}
+	h.DatabaseSize = formatBytes(uint64(h.DatabaseSizeBytes))
+	if readErr != nil {
+		h.Status = "failing"
+	}
+	return h
+}
+
+func walHealthOf(stats *engine.Stats) walHealth {
+	var fsync time.Duration
+	if stats.WALFsyncs > 0 {
+		fsync = stats.WALFsyncTime / time.Duration(stats.WALFsyncs)
+	}
+	h := walHealth{
+		Status: "running", Error: errorText(stats.WriteError),
+		Size: formatBytes(uint64(stats.WALBytes)), SizeBytes: stats.WALBytes,
+		Fsyncs: stats.WALFsyncs, FsyncTime: formatShort(fsync), FsyncTimeMs: milliseconds(fsync),
+	}
+	if stats.WriteError != nil {
+		h.Status = "refusing writes"
+	}
+	return h
+}
+
+func processorHealthOf(stats *engine.Stats, rate float64) processorHealth {
+	h := processorHealth{
+		Status: "running", QueueSize: stats.WaitingSamples, QueueMax: stats.WaitingLimit,
+		ProcessingRate: fmt.Sprintf("%.0f metrics/sec", rate), ProcessingRatePerSec: rate,
+	}
+	if stats.WriteError != nil {
+		h.Status = "stopped"
+	}
+	return h
+}
+
+func headHealthOf(stats *engine.Stats, statsTime time.Duration) headHealth {
+	memory := heapBytes()
+	return headHealth{
+		Status: "connected", Engine: "embedded",
+		ResponseTime: formatShort(statsTime), ResponseTimeMs: milliseconds(statsTime),
+		MemoryUsage: formatBytes(memory), MemoryUsageBytes: memory, Samples: stats.HeadSamples,
+	}
+}
+
+// probe reads from the store as a query does.
+func (s *Server) probe(ctx context.Context) error {
+	now := s.now()
+	_, err := s.db.Select(ctx, engine.Selection{
+		Matchers: []*model.Matcher{model.EqualMatcher(model.NameKey, "collector_health_probe")},
+		From:     now - int64(time.Hour), To: now,
+	})
+	return err
+}
+
+// lastCollection returns when samples last came in, from clients or from ourselves.
+func (s *Server) lastCollection() *string {
+	last := s.options.LastCollection()
+	if accepted := s.accepted.Load(); accepted != 0 && (last.IsZero() || accepted > last.UnixNano()) {
+		last = time.Unix(0, accepted)
+	}
+	return nullableTime(last)
+}
+
+func nullableTime(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	text := string(timefmt.AppendTime(nil, t.UnixNano()))
+	return &text
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// heapBytes returns how much memory the process' live and not yet collected objects take.
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// rateWindow is the least time over which a rate is measured.
+const rateWindow = 10 * time.Second
+
+// rateMeter measures how fast a counter grows, from the last time it was asked at least rateWindow ago.
+type rateMeter struct {
+	mu struct {
+		sync.Mutex
+		older, newer reading
+	}
+}
+
+type reading struct {
+	at    time.Time
+	count uint64
+}
+
+// measure returns the counter's growth a second; 0 the first time.
+func (m *rateMeter) measure(now time.Time, count uint64) float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.mu.newer.at.IsZero() {
+		m.mu.older, m.mu.newer = reading{now, count}, reading{now, count}
+	}
+	if now.Sub(m.mu.newer.at) >= rateWindow {
+		m.mu.older, m.mu.newer = m.mu.newer, reading{now, count}
+	}
+	elapsed := now.Sub(m.mu.older.at).Seconds()
+	if elapsed <= 0 || count < m.mu.older.count {
+		return 0
+	}
+	return float64(count-m.mu.older.count) / elapsed
+}

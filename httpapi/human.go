@@ -1,0 +1,45 @@
+package httpapi
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// formatUptime spells a duration as "5d 12h 30m", without leading zeros; below a minute, as "45s".
+func formatUptime(d time.Duration) string {
+	days, hours, minutes := int64(d/(24*time.Hour)), int64(d/time.Hour)%24, int64(d/time.Minute)%60
+	switch {
+	case days > 0:
+		return fmt.Sprintf("%dd %dh %dm", days, hours, minutes)
+	case hours > 0:
+		return fmt.Sprintf("%dh %dm", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%dm", minutes)
+	default:
+		return fmt.Sprintf("%ds", int64(d/time.Second))
+	}
+}
+
+// formatShort spells a short duration as "5ms" or "0.25ms".
+func formatShort(d time.Duration) string {
+	return strconv.FormatFloat(milliseconds(d), 'f', -1, 64) + "ms"
+}
+
+// milliseconds is d with the decimals down to a microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// formatBytes spells a size as "2.5GB", in powers of 1024.
+func formatBytes(n uint64) string {
+	units := [...]string{"B", "KB", "MB", "GB", "TB", "PB", "EB"}
+	value, unit := float64(n), 0
+	for value >= 1024 && unit < len(units)-1 {
+		value /= 1024
+		unit++
+	}
+	decimals := 1
+	if unit == 0 || value == float64(int64(value)) {
+		decimals = 0
+	}
+	return strconv.FormatFloat(value, 'f', decimals, 64) + units[unit]
+}

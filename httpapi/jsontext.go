@@ -1,0 +1,115 @@
+package httpapi
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/flopynet/collector/model"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// appendJSONString appends text as a JSON string. Bytes that are not UTF-8 become U+FFFD.
+func appendJSONString(dst []byte, text string) []byte {
+	dst = append(dst, '"')
+	start := 0
+	for i := 0; i < len(text); {
+		b := text[i]
+		if b >= utf8.RuneSelf {
+			r, size := utf8.DecodeRuneInString(text[i:])
+			if r == utf8.RuneError && size == 1 {
+				dst = append(dst, text[start:i]...)
+				dst = append(dst, `\ufffd`...)
+				start = i + 1
+			}
+			i += size
+			continue
+		}
+		if b < 0x20 || b == '"' || b == '\\' {
+			dst = append(dst, text[start:i]...)
+			dst = appendEscape(dst, b)
+			start = i + 1
+		}
+		i++
+	}
+	dst = append(dst, text[start:]...)
+	return append(dst, '"')
+}
+
+func appendEscape(dst []byte, b byte) []byte {
+	switch b {
+	case '"', '\\':
+		return append(dst, '\\', b)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	default:
+		return append(dst, '\\', 'u', '0', '0', hexDigits[b>>4], hexDigits[b&15])
+	}
+}
+
+// appendNullableString appends text as a JSON string, or null when it is empty.
+func appendNullableString(dst []byte, text string) []byte {
+	if text == "" {
+		return append(dst, "null"...)
+	}
+	return appendJSONString(dst, text)
+}
+
+// appendJSONFloat appends the shortest JSON number that reads back as value, spelt as encoding/json
+// does. JSON has no NaN and no infinities: those become the strings "NaN", "+Inf" and "-Inf".
+func appendJSONFloat(dst []byte, value float64) []byte {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		dst = append(dst, '"')
+		return append(appendFloat(dst, value), '"')
+	}
+	return appendFloat(dst, value)
+}
+
+// appendFloat is appendJSONFloat without the quotation marks.
+func appendFloat(dst []byte, value float64) []byte {
+	format := byte('f')
+	if magnitude := math.Abs(value); magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21) {
+		format = 'e'
+	}
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, value, format, -1, 64)
+	if n := len(dst); format == 'e' && n-start >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' {
+		dst[n-2] = dst[n-1] // e-09 becomes e-9
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+// appendTags appends tags as a JSON object, without the source.
+func appendTags(dst []byte, tags model.Tags) []byte {
+	dst = append(dst, '{')
+	first := true
+	for _, tag := range tags {
+		if tag.Key == model.SourceKey {
+			continue
+		}
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(appendJSONString(dst, tag.Key), ':')
+		dst = appendJSONString(dst, tag.Value)
+	}
+	return append(dst, '}')
+}
+
+// lazyText is formatted only if somebody logs it.
+type lazyText struct {
+	format string
+	args   []any
+}
+
+// LogValue implements slog.LogValuer.
+func (l lazyText) LogValue() slog.Value { return slog.StringValue(fmt.Sprintf(l.format, l.args...)) }

@@ -1,0 +1,164 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// request is a request that is being answered. It is valid until its handler returns.
+type request struct {
+	http     *fasthttp.RequestCtx
+	server   *Server
+	id       string
+	received time.Time
+	bodyRead bool // to its end
+}
+
+const headerRequestID = "X-Request-ID"
+
+const (
+	typeJSON = "application/json; charset=utf-8"
+	typeCSV  = "text/csv; charset=utf-8"
+)
+
+// requestKey is where handle leaves the request for wrap, among fasthttp's user values.
+type requestKey struct{}
+
+// handle is the first to see a request and the last to see its answer.
+func (s *Server) handle(ctx *fasthttp.RequestCtx) {
+	r := &request{http: ctx, server: s, id: requestID(ctx), received: s.options.Now()}
+	ctx.SetUserValue(requestKey{}, r)
+	ctx.Response.Header.Set(headerRequestID, r.id)
+	ctx.Response.Header.Set(fasthttp.HeaderVary, "Accept, Accept-Encoding")
+	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
+	defer func() {
+		if cause := recover(); cause != nil {
+			r.failPanic(cause, debug.Stack())
+		}
+		r.closeIfUnread()
+		r.limitSending()
+		s.logAccess(r)
+	}()
+	if err := s.checkHost(ctx); err != nil {
+		r.fail(err)
+	} else {
+		trimSlash(ctx)
+		s.router.Handler(ctx)
+	}
+	r.compress()
+}
+
+// wrap makes fasthttp's kind of handler of a route's.
+func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		r := ctx.UserValue(requestKey{}).(*request)
+		var err error
+		if endpoint.mutates {
+			err = s.checkOrigin(ctx)
+		}
+		if err == nil {
+			err = endpoint.handler(s, r)
+		}
+		if err != nil {
+			r.fail(err)
+		}
+	}
+}
+
+// handleMalformed answers what fasthttp could not read as a request.
+func (s *Server) handleMalformed(ctx *fasthttp.RequestCtx, cause error) {
+	r := &request{http: ctx, server: s, id: newRequestID(), received: s.options.Now()}
+	ctx.Response.Reset()
+	ctx.Response.Header.Set(headerRequestID, r.id)
+	r.fail(malformed(cause))
+	r.closeGently()
+	s.logAccess(r)
+}
+
+// respond answers with a body, which is copied.
+func (r *request) respond(status int, contentType string, body []byte) {
+	r.http.SetStatusCode(status)
+	r.http.SetContentType(contentType)
+	r.http.SetBody(body)
+}
+
+// respondLarge is respond without the copy: the body must not be changed afterwards.
+func (r *request) respondLarge(contentType string, body []byte) {
+	r.http.SetStatusCode(fasthttp.StatusOK)
+	r.http.SetContentType(contentType)
+	r.http.Response.SetBodyRaw(body)
+}
+
+// fail answers with the error's envelope.
+func (r *request) fail(err error) {
+	failure := classify(err)
+	if failure.status == fasthttp.StatusInternalServerError {
+		r.server.logger.Error("request failed", "request_id", r.id, "method", string(r.http.Method()),
+			"path", string(r.http.Path()), "error", err)
+	}
+	if failure.retryAfter > 0 {
+		r.http.Response.Header.Set(fasthttp.HeaderRetryAfter, fmt.Sprint(failure.retryAfter))
+	}
+	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
+	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+}
+
+// failPanic answers after a panic, which it logs with its stack.
+func (r *request) failPanic(cause any, stack []byte) {
+	r.server.logger.Error("panic while answering a request", "request_id", r.id, "method", string(r.http.Method()),
+		"path", string(r.http.Path()), "panic", fmt.Sprint(cause), "stack", string(stack))
+	r.http.Response.ResetBody()
+	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
+	r.http.SetConnectionClose()
+	failure := newError(fasthttp.StatusInternalServerError, internalMessage)
+	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+}
+
+// requestID returns the client's X-Request-ID if it may be used, else a new one.
+func requestID(ctx *fasthttp.RequestCtx) string {
+	given := ctx.Request.Header.Peek(headerRequestID)
+	if len(given) == 0 || len(given) > 64 {
+		return newRequestID()
+	}
+	for _, b := range given {
+		letter := b|0x20 >= 'a' && b|0x20 <= 'z'
+		if !letter && (b < '0' || b > '9') && b != '.' && b != '_' && b != '-' {
+			return newRequestID()
+		}
+	}
+	return string(given)
+}
+
+func newRequestID() string {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], rand.Uint64())
+	return "req-" + hex.EncodeToString(raw[:])
+}
+
+// context returns a context for the request that ends after the timeout, when the client goes away, or
+// when the server is stopped. Its cancel function must be called before the handler returns.
+func (r *request) context(timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(r.server.base, timeout)
+	watch := watchClient(r.http.Conn(), cancel)
+	return ctx, func() {
+		watch.stop()
+		cancel()
+	}
+}
+
+func (s *Server) logAccess(r *request) {
+	if !s.logger.Enabled(s.base, slog.LevelDebug) {
+		return
+	}
+	s.logger.Debug("request", "request_id", r.id, "method", string(r.http.Method()), "path", string(r.http.Path()),
+		"status", r.http.Response.StatusCode(), "bytes", len(r.http.Response.Body()),
+		"duration", s.options.Now().Sub(r.received), "client", r.http.RemoteAddr().String())
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+)
+
+// handler answers a request, or returns the error to answer with.
+type handler func(*Server, *request) error
+
+// route is an endpoint.
+type route struct {
+	method  string
+	path    string // without the base and without a slash at its end, unless it is "/"
+	about   string // one line for the index
+	mutates bool   // it changes something: closed to foreign web pages
+	handler handler
+}
+
+// bases are where the same routes are served.
+var bases = [...]string{"", "/api/v1"}
+
+// allRoutes lists every endpoint.
+func allRoutes() []route {
+	return slices.Concat(writeRoutes(), queryRoutes(), opsRoutes())
+}
+
+// newRouter returns a router for the routes.
+func (s *Server) newRouter(routes []route) *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.NotFound = s.wrap(route{handler: (*Server).notFound})
+	r.MethodNotAllowed = s.wrap(route{handler: (*Server).methodNotAllowed})
+	r.GlobalOPTIONS = func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(fasthttp.StatusNoContent) }
+	for _, endpoint := range routes {
+		serve := s.wrap(endpoint)
+		for _, base := range bases {
+			path := base + endpoint.path
+			if base != "" {
+				path = strings.TrimSuffix(path, "/")
+			}
+			r.Handle(endpoint.method, path, serve)
+			if endpoint.method == fasthttp.MethodGet {
+				r.Handle(fasthttp.MethodHead, path, serve)
+			}
+		}
+	}
+	return r
+}
+
+// trimSlash takes the slash off the end of the path, where it means nothing. The router could do with
+// routes for both spellings, but its tree refuses some sets of them.
+func trimSlash(ctx *fasthttp.RequestCtx) {
+	uri := ctx.Request.URI()
+	if path := uri.PathOriginal(); len(path) > 1 && path[len(path)-1] == '/' {
+		uri.SetPathBytes(path[:len(path)-1])
+	}
+}
+
+func (s *Server) notFound(r *request) error {
+	return newError(fasthttp.StatusNotFound, "There is no such path", detail{"path", string(r.http.Path())},
+		detail{"issue", "see GET / for the endpoints there are"})
+}
+
+// methodNotAllowed answers for paths that have other methods; the router has set the Allow header.
+func (s *Server) methodNotAllowed(r *request) error {
+	return newError(fasthttp.StatusMethodNotAllowed, "The method is not allowed here",
+		detail{"method", string(r.http.Method())},
+		detail{"allow", string(r.http.Response.Header.Peek(fasthttp.HeaderAllow))})
+}

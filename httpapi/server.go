@@ -1,0 +1,169 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+
+	"github.com/flopynet/collector/engine"
+)
+
+// Options configures a Server. The zero value is ready for use.
+type Options struct {
+	Version string           // as /health tells it; "": "dev"
+	Logger  *slog.Logger     // nil: nothing is logged
+	Now     func() time.Time // nil: time.Now
+
+	// QueryTimeout bounds a query; a request may ask for less. 0: 30 s.
+	QueryTimeout time.Duration
+
+	// MaxBodyBytes bounds a request's body as it is sent. 0: 32 MiB.
+	MaxBodyBytes int64
+
+	// MaxDecodedBytes bounds a request's body once it is decompressed. 0: 256 MiB.
+	MaxDecodedBytes int64
+
+	// MaxInFlightBytes bounds the memory of all bodies that are being read or handled; requests wait
+	// a few seconds for their share, then get 503. It is raised, if need be, to what a single request can
+	// take: about twice MaxDecodedBytes and MaxBodyBytes, and 128 MiB.
+	MaxInFlightBytes int64
+
+	// MaxConnections bounds the open connections. 0: 4,096.
+	MaxConnections int
+
+	// AllowedHosts are names, beside localhost and IP addresses, that requests may give as Host, without
+	// a port. The rule keeps a foreign web page from reaching the collector under a name of its own.
+	AllowedHosts []string
+
+	// LastCollection tells when the collector last measured something by itself; nil or a zero time:
+	// never.
+	LastCollection func() time.Time
+}
+
+// Time limits of connections. A body has, on top of the header's time, what readBody grants it.
+const (
+	headerTimeout = 30 * time.Second
+	idleTimeout   = 2 * time.Minute
+)
+
+// maxHeaderBytes bounds the request line and the headers together.
+const maxHeaderBytes = 32 << 10
+
+// handlingBytes is set aside for what a handler reserves on top of its request's body.
+const handlingBytes = 128 << 20
+
+func (o Options) withDefaults() Options {
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.LastCollection == nil {
+		o.LastCollection = func() time.Time { return time.Time{} }
+	}
+	setDefault(&o.QueryTimeout, 30*time.Second)
+	setDefault(&o.MaxBodyBytes, 32<<20)
+	setDefault(&o.MaxDecodedBytes, 256<<20)
+	o.MaxInFlightBytes = max(o.MaxInFlightBytes, 2*(o.MaxDecodedBytes+o.MaxBodyBytes+maxPooledBytes)+handlingBytes)
+	setDefault(&o.MaxConnections, 4096)
+	return o
+}
+
+func setDefault[T int | int64 | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// Server answers HTTP requests from a DB, which it does not own.
+type Server struct {
+	db       *engine.DB
+	options  Options
+	logger   *slog.Logger
+	hosts    map[string]bool
+	memory   *memoryBudget
+	http     *fasthttp.Server
+	router   *router.Router
+	started  time.Time
+	ready    atomic.Bool
+	accepted atomic.Int64 // when samples were last accepted, in nanoseconds since the epoch; 0: not yet
+	rate     rateMeter
+
+	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
+	base   context.Context
+	cancel context.CancelFunc
+}
+
+// New returns a Server that answers from db. It is not ready, in the sense of /readyz, until SetReady.
+func New(db *engine.DB, options Options) *Server {
+	options = options.withDefaults()
+	s := &Server{
+		db:      db,
+		options: options,
+		logger:  options.Logger,
+		hosts:   map[string]bool{"localhost": true},
+		memory:  newMemoryBudget(options.MaxInFlightBytes),
+		started: options.Now(),
+	}
+	for _, host := range options.AllowedHosts {
+		s.hosts[strings.ToLower(host)] = true
+	}
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.rate.measure(s.started, db.Stats().SamplesAccepted)
+	s.router = s.newRouter(allRoutes())
+	s.http = &fasthttp.Server{
+		Name:                         "collector",
+		Handler:                      s.handle,
+		ErrorHandler:                 s.handleMalformed,
+		Logger:                       fasthttpLogger{s.logger},
+		ReadBufferSize:               maxHeaderBytes,
+		ReadTimeout:                  headerTimeout,
+		IdleTimeout:                  idleTimeout,
+		Concurrency:                  options.MaxConnections,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+	}
+	return s
+}
+
+// Serve accepts connections until Shutdown or until the listener fails. It may be called for several
+// listeners, each in a goroutine of its own.
+func (s *Server) Serve(listener net.Listener) error {
+	return s.http.Serve(&lingerListener{Listener: listener, limit: s.options.MaxBodyBytes})
+}
+
+// Shutdown stops accepting, lets the requests that are under way finish, and returns when they have. When
+// ctx ends first, their queries are cancelled and its error is returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.SetReady(false)
+	defer s.cancel()
+	return s.http.ShutdownWithContext(ctx)
+}
+
+// SetReady says what /readyz answers.
+func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
+
+// noteAccepted records that samples became durable at this time.
+func (s *Server) noteAccepted(at time.Time) { s.accepted.Store(at.UnixNano()) }
+
+// now is the server's clock in nanoseconds since the epoch.
+func (s *Server) now() int64 { return s.options.Now().UnixNano() }
+
+// fasthttpLogger passes on what fasthttp says about connections: noise of clients, mostly.
+type fasthttpLogger struct{ logger *slog.Logger }
+
+func (l fasthttpLogger) Printf(format string, args ...any) {
+	l.logger.Debug("http connection", "event", lazyText{format, args})
+}
