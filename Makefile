@@ -1,0 +1,63 @@
+# Everything here needs Go and nothing else, unless it says so.
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Packages in which goroutines meet: tested under the race detector where a C compiler is there for it.
+CONCURRENT := ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/head/... ./internal/ingest/... ./wal/...
+
+# The assertions of the engine's invariants are compiled into tests only.
+TESTFLAGS := -count=1 -timeout 12m -tags invariants
+
+FUZZTIME ?= 20s
+
+# The linter is built by Go itself at this version; the first run takes a minute or two.
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.DEFAULT_GOAL := build
+.PHONY: build run test lint bench bench-tsdb fuzz clean
+
+# A static binary.
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/collector ./cmd/collector
+
+# The server on 127.0.0.1:8000 with its data in ./data; make run ARGS='--log-level=debug' adds flags.
+run: build
+	./bin/collector serve $(ARGS)
+
+test:
+	CGO_ENABLED=0 $(GO) vet -tags invariants ./...
+	@set -u; failed=0; \
+	try() { echo "$$@"; env "$$@" || failed=1; }; \
+	concurrent=$$($(GO) list $(CONCURRENT)); \
+	others=$$($(GO) list ./... | grep -vxF "$$concurrent"); \
+	try CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $$others; \
+	if printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c -o /dev/null - 2>/dev/null; then \
+		try CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $$concurrent; \
+	else \
+		echo 'No working C compiler: the concurrent packages are tested without the race detector.'; \
+		try CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $$concurrent; \
+	fi; \
+	exit $$failed
+
+lint:
+	$(GO) run $(GOLANGCI) run ./...
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+
+# Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
+bench-tsdb:
+	cd bench/tsdb && $(GO) test -run '^$$' -bench . -benchtime 2s -count 3 -timeout 60m
+
+# Each fuzz target for FUZZTIME.
+fuzz:
+	@set -eu; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+# The data directory stays.
+clean:
+	rm -rf bin bench/out

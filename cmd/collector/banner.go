@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+
+	"github.com/flopynet/collector/config"
+)
+
+// printBanner tells a person where the server is and what to try first.
+func printBanner(out io.Writer, settings config.Config, listeners []net.Listener) {
+	fmt.Fprintf(out, "\n  collector %s is ready\n\n", versionNumber())
+	for _, listener := range listeners {
+		fmt.Fprintf(out, "  listening on  http://%s\n", listener.Addr())
+	}
+	directory := settings.DataDir
+	if absolute, err := filepath.Abs(directory); err == nil {
+		directory = absolute
+	}
+	fmt.Fprintf(out, "  data          %s\n", directory)
+	fmt.Fprintf(out, "  durability    %s\n\n", durability(settings))
+	base := "http://" + dialable(listeners[0].Addr())
+	if settings.SelfMetrics {
+		fmt.Fprintf(out, "  try           curl '%s/metrics/query?metric=cpu_usage&source=system&from=now-5m'\n\n", base)
+	} else {
+		fmt.Fprintf(out, "  try           curl '%s/metrics' -d '{\"source\": \"me\", \"metrics\": [{\"name\": \"answer\", \"value\": 42}]}'\n\n", base)
+	}
+}
+
+// dialable returns the address with "any address", which can only be listened on, made this machine's.
+func dialable(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return address.String()
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+}
+
+// durability says what the chosen sync mode promises.
+func durability(settings config.Config) string {
+	switch settings.WAL.Sync {
+	case config.SyncInterval:
+		return fmt.Sprintf("wal.sync=interval: a power failure may cost the last %v", settings.WAL.SyncInterval)
+	case config.SyncOff:
+		return "wal.sync=off: a power failure may cost what the operating system hadn't written yet"
+	default:
+		return "wal.sync=always: what is acknowledged is on disk"
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/flopynet/collector/config"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+	exitForced = 130 // a second signal cut the shutdown short
+)
+
+// commands is the command line.
+type commands struct {
+	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type serveCommand struct {
+	Config           string `name:"config" env:"COLLECTOR_CONFIG" placeholder:"FILE" help:"YAML file with settings."`
+	config.Overrides `embed:""`
+}
+
+// Run starts the server and returns once it has stopped.
+func (c serveCommand) Run() error {
+	settings, err := config.Load(c.Config, c.Overrides)
+	if err != nil {
+		return err
+	}
+	return serve(settings)
+}
+
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run() error {
+	_, err := fmt.Println(versionText())
+	return err
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns the exit code; --help and --version end the program in it.
+func run(arguments []string) int {
+	var cli commands
+	parser, err := kong.New(&cli,
+		kong.Name("collector"),
+		kong.Description("Collects metrics, stores them durably and answers queries, from one binary and one directory."),
+		kong.Vars{"version": versionText()})
+	if err != nil {
+		panic(err) // the tags above are malformed
+	}
+	command, err := parser.Parse(arguments)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "collector: %v\nTry collector --help.\n", err)
+		return exitUsage
+	}
+	if err := command.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "collector: %v\n", err)
+		if errors.Is(err, errForced) {
+			return exitForced
+		}
+		return exitFailed
+	}
+	return exitOK
+}

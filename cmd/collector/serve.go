@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/flopynet/collector/config"
+	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/flopynet"
+	"github.com/flopynet/collector/httpapi"
+)
+
+// drainTimeout bounds how long requests under way may hold up the shutdown.
+const drainTimeout = 10 * time.Second
+
+// errForced says that the user didn't want to wait for the shutdown.
+var errForced = errors.New("stopped at once by a second signal; what was acknowledged is safe in the write-ahead log")
+
+// serve runs the server until a signal ends it, and returns nil after an orderly shutdown.
+func serve(settings config.Config) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+
+	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: settings.LogLevel()}))
+	for _, name := range config.UnknownEnvironment(os.Environ()) {
+		logger.Warn("this environment variable is no setting and is ignored; collector serve --help lists them", "name", name)
+	}
+	// The ports come first: whoever lacks one should learn it before a long recovery, not after.
+	listeners, err := listen(settings.Listen)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+
+	done := make(chan error, 1)
+	stop := make(chan struct{})
+	go func() { done <- runService(settings, logger, listeners, stop) }()
+	select {
+	case err := <-done:
+		return err
+	case received := <-signals:
+		logger.Info("stopping; a second signal stops at once", "signal", received.String())
+		close(stop)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-signals:
+		return errForced
+	}
+}
+
+// runService opens the store and serves it on the listeners until stop is closed or a listener fails.
+func runService(settings config.Config, logger *slog.Logger, listeners []net.Listener, stop <-chan struct{}) (err error) {
+	opened := time.Now()
+	db, err := engine.Open(settings.DataDir, engineOptions(settings, logger))
+	if err != nil {
+		return fmt.Errorf("opening the data directory %s: %w", settings.DataDir, err)
+	}
+	defer func() {
+		if closeErr := db.Close(); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("closing the data directory %s: %w", settings.DataDir, closeErr))
+		}
+	}()
+	logger.Info("the data directory is open", "data_dir", settings.DataDir, "took", time.Since(opened))
+
+	lastCollection := func() time.Time { return time.Time{} }
+	if settings.SelfMetrics {
+		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger})
+		defer system.Close()
+		lastCollection = system.LastCollection
+	}
+	server := httpapi.New(db, httpapi.Options{
+		Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, LastCollection: lastCollection,
+	})
+	failed := make(chan error, len(listeners))
+	for _, listener := range listeners {
+		go func() { failed <- server.Serve(listener) }()
+	}
+	server.SetReady(true)
+	printBanner(os.Stdout, settings, listeners)
+
+	select {
+	case <-stop:
+	case cause := <-failed:
+		err = fmt.Errorf("a listener failed: %w", cause)
+	}
+	return errors.Join(err, drain(server, logger))
+}
+
+// drain lets the requests under way finish. Not waiting for the slowest is no failure: whatever was
+// acknowledged is durable.
+func drain(server *httpapi.Server, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		logger.Warn("some requests were cut off, since they were still under way", "after", drainTimeout)
+		return nil
+	}
+	return err
+}
+
+func engineOptions(settings config.Config, logger *slog.Logger) engine.Options {
+	options := engine.Options{
+		Logger:            logger,
+		SyncInterval:      settings.WAL.SyncInterval,
+		Retention:         settings.Retention(),
+		MaxWaitingSamples: settings.Processing.BufferSize,
+		FlushInterval:     settings.Processing.FlushInterval,
+		MinFreeBytes:      settings.Storage.MinFreeBytes,
+		Workers:           settings.Processing.WorkerThreads,
+	}
+	if options.MinFreeBytes == 0 {
+		options.MinFreeBytes = -1 // the engine's way to say that nothing is checked
+	}
+	switch settings.WAL.Sync {
+	case config.SyncInterval:
+		options.Sync = engine.SyncInterval
+	case config.SyncOff:
+		options.Sync = engine.SyncOff
+	default:
+		options.Sync = engine.SyncAlways
+	}
+	return options
+}
+
+// listen binds all addresses, or none.
+func listen(addresses []string) ([]net.Listener, error) {
+	var listeners []net.Listener
+	for _, address := range addresses {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			closeAll(listeners)
+			if errors.Is(err, syscall.EADDRINUSE) {
+				return nil, fmt.Errorf("%s is in use already, maybe by another collector; choose another address with --listen", address)
+			}
+			return nil, fmt.Errorf("listening on %s: %w", address, err)
+		}
+		listeners = append(listeners, listener)
+	}
+	return listeners, nil
+}
+
+// closeAll closes what the server may have closed before; that a listener is closed already is fine.
+func closeAll(listeners []net.Listener) {
+	for _, listener := range listeners {
+		_ = listener.Close()
+	}
+}

@@ -1,0 +1,132 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Load gathers the settings: the defaults, over them the YAML file at path (none when path is empty),
+// over both the overrides. The result is valid.
+func Load(path string, overrides Overrides) (Config, error) {
+	settings := Default()
+	if path != "" {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return Config{}, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if err := parseFile(text, &settings); err != nil {
+			return Config{}, fmt.Errorf("configuration file %s: %w", path, err)
+		}
+	}
+	overrides.Apply(&settings)
+	if err := settings.Validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration: %w", err)
+	}
+	return settings, nil
+}
+
+// parseFile replaces the settings that the text of a YAML file gives. A key that is unknown or given
+// twice, or a value of the wrong type, is an error with its line.
+func parseFile(text []byte, settings *Config) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	var document yaml.Node
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return nil // empty, or comments alone
+	} else if err != nil {
+		return err
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("it holds more than one YAML document; one is expected")
+	}
+	return decodeSection(document.Content[0], "", reflect.ValueOf(settings).Elem())
+}
+
+// decodeSection fills the struct section from a mapping. prefix is the section's key with a dot behind
+// it, empty for the whole file. A key without a value keeps the default.
+func decodeSection(node *yaml.Node, prefix string, section reflect.Value) error {
+	if isNull(node) {
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: %s is not a mapping of keys to values", node.Line, sectionName(prefix))
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		keyNode, value := node.Content[i], node.Content[i+1]
+		key := prefix + keyNode.Value
+		field, known := fieldOf(section, keyNode.Value)
+		switch {
+		case !known:
+			return fmt.Errorf("line %d: unknown key %q; %s has %s", keyNode.Line, key, sectionName(prefix), strings.Join(keysOf(section), ", "))
+		case seen[key]:
+			return fmt.Errorf("line %d: key %q is given twice", keyNode.Line, key)
+		}
+		seen[key] = true
+		if field.Kind() == reflect.Struct {
+			if err := decodeSection(value, key+".", field); err != nil {
+				return err
+			}
+		} else if !isNull(value) {
+			if err := value.Decode(field.Addr().Interface()); err != nil {
+				return fmt.Errorf("line %d: %s is %s; %s is expected", value.Line, key, given(value), typeName(field.Type()))
+			}
+		}
+	}
+	return nil
+}
+
+func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
+
+func sectionName(prefix string) string {
+	if prefix == "" {
+		return "the file"
+	}
+	return strings.TrimSuffix(prefix, ".")
+}
+
+func fieldOf(section reflect.Value, key string) (reflect.Value, bool) {
+	for field, value := range section.Fields() {
+		if field.Tag.Get("yaml") == key {
+			return value, true
+		}
+	}
+	return reflect.Value{}, false
+}
+
+func keysOf(section reflect.Value) []string {
+	var keys []string
+	for field := range section.Type().Fields() {
+		keys = append(keys, field.Tag.Get("yaml"))
+	}
+	return keys
+}
+
+func given(value *yaml.Node) string {
+	if value.Kind != yaml.ScalarNode {
+		return "not a single value"
+	}
+	return fmt.Sprintf("%q", value.Value)
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "a duration such as 100ms, 5s or 10m"
+	case t.Kind() == reflect.Slice:
+		return "a list of texts"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.String:
+		return "a text"
+	default:
+		return "a whole number"
+	}
+}

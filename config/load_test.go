@@ -1,0 +1,135 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestParseFile(t *testing.T) {
+	cases := []struct {
+		name, text string
+		change     func(*Config) // what it does to the defaults
+		wantError  string
+	}{
+		{name: "empty", text: ""},
+		{name: "comments alone", text: "# nothing\n"},
+		{name: "keys without values keep the defaults", text: "wal:\nlisten:\ndata_dir: ~\n"},
+		{name: "every key", text: `
+listen: ["127.0.0.1:8000", "127.0.0.1:8081"]
+insecure: true
+allowed_hosts: [metrics.lab]
+data_dir: /var/lib/collector
+self_metrics: false
+log: {level: debug}
+wal:
+  sync: interval
+  sync_interval: 1s
+storage:
+  retention_days: 30
+  min_free_bytes: 1
+processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
+`, change: func(c *Config) {
+			*c = Config{
+				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
+				AllowedHosts: []string{"metrics.lab"}, DataDir: "/var/lib/collector",
+				Log: Log{Level: "debug"}, WAL: WAL{Sync: SyncInterval, SyncInterval: time.Second},
+				Storage:    Storage{RetentionDays: 30, MinFreeBytes: 1},
+				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
+			}
+		}},
+		{name: "a bare off is text", text: "wal: {sync: off}", change: func(c *Config) { c.WAL.Sync = SyncOff }},
+		{name: "JSON", text: `{"log": {"level": "warn"}}`, change: func(c *Config) { c.Log.Level = "warn" }},
+		{name: "an alias", text: "data_dir: &x here\nlog: {level: *x}", change: func(c *Config) { c.DataDir, c.Log.Level = "here", "here" }},
+		{name: "unknown key", text: "data_dir: x\nlsten: [a]\n", wantError: `line 2: unknown key "lsten"; the file has listen, insecure,`},
+		{name: "unknown nested key", text: "wal:\n  snyc: always\n", wantError: `line 2: unknown key "wal.snyc"; wal has sync, sync_interval`},
+		{name: "key given twice", text: "data_dir: a\ndata_dir: b\n", wantError: `line 2: key "data_dir" is given twice`},
+		{name: "wrong type", text: "storage:\n  retention_days: soon\n", wantError: `line 2: storage.retention_days is "soon"; a whole number is expected`},
+		{name: "duration without unit", text: "wal: {sync_interval: 5}", wantError: `line 1: wal.sync_interval is "5"; a duration such as 100ms`},
+		{name: "text for a list", text: "listen: localhost:1", wantError: `listen is "localhost:1"; a list of texts is expected`},
+		{name: "list for a section", text: "wal: [always]", wantError: "line 1: wal is not a mapping"},
+		{name: "list for the file", text: "- a\n- b\n", wantError: "line 1: the file is not a mapping"},
+		{name: "two documents", text: "insecure: true\n---\ninsecure: false\n", wantError: "more than one YAML document"},
+		{name: "not YAML", text: "a: [", wantError: "yaml:"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := Default()
+			err := parseFile([]byte(c.text), &got)
+			if c.wantError != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wantError) {
+					t.Fatalf("error %v, want one with %q", err, c.wantError)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Default()
+			if c.change != nil {
+				c.change(&want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoadLaysOverridesOverFileOverDefaults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "collector.yaml")
+	if err := os.WriteFile(path, []byte("data_dir: from-file\nwal: {sync: interval}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	directory := "from-flag"
+	got, err := Load(path, Overrides{DataDir: &directory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.DataDir, want.WAL.Sync = "from-flag", SyncInterval
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing.yaml")
+	if _, err := Load(missing, Overrides{}); err == nil || !strings.Contains(err.Error(), "missing.yaml") {
+		t.Errorf("error %v, want one that names the file", err)
+	}
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	if err := os.WriteFile(broken, []byte("paint: red\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(broken, Overrides{})
+	if err == nil || !strings.Contains(err.Error(), "broken.yaml: line 1: unknown key \"paint\"") {
+		t.Errorf("error %v, want one with file, line and key", err)
+	}
+}
+
+// FuzzParseFile checks that no text, however odd, makes the parser panic, and that what it accepts is
+// either valid or refused with a reason.
+func FuzzParseFile(f *testing.F) {
+	f.Add("listen: [a]\nwal: {sync: off}\n")
+	f.Add("a: &a [*a]\n")
+	f.Add("storage: {retention_days: 1e9}\n---\n")
+	f.Add("? {x: y}\n: z\n<<: *b\n")
+	f.Add("processing: !!binary aGk=\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		settings := Default()
+		if err := parseFile([]byte(text), &settings); err != nil {
+			return
+		}
+		if err := settings.Validate(); err == nil {
+			settings.LogLevel()
+			if settings.Retention() < 0 {
+				t.Fatalf("retention of %d days overflows", settings.Storage.RetentionDays)
+			}
+		}
+	})
+}

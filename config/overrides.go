@@ -1,0 +1,73 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"time"
+)
+
+// EnvPrefix begins the name of every environment variable that is a setting.
+const EnvPrefix = "COLLECTOR_"
+
+// Overrides holds the settings given on the command line and in the environment; nil means not given.
+// Its tags describe the flags to the command line parser.
+type Overrides struct {
+	Listen        []string       `name:"listen" env:"COLLECTOR_LISTEN" placeholder:"HOST:PORT" help:"Address to listen on; may be repeated (default 127.0.0.1:8000)."`
+	Insecure      *bool          `name:"insecure" env:"COLLECTOR_INSECURE" help:"Allow listeners that other machines can reach, without any keys."`
+	AllowedHosts  []string       `name:"allowed-hosts" env:"COLLECTOR_ALLOWED_HOSTS" placeholder:"NAME" help:"Name, beside localhost and IP addresses, by which clients may call this server; may be repeated."`
+	DataDir       *string        `name:"data-dir" env:"COLLECTOR_DATA_DIR" placeholder:"DIR" help:"Directory that holds all data (default ./data)."`
+	SelfMetrics   *bool          `name:"self-metrics" env:"COLLECTOR_SELF_METRICS" help:"Store this machine's cpu, memory, disk and network as source \"system\" (default true; turn off with --self-metrics=false)."`
+	LogLevel      *string        `name:"log-level" env:"COLLECTOR_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (default info)."`
+	WALSync       *string        `name:"wal-sync" env:"COLLECTOR_WAL_SYNC" placeholder:"MODE" help:"When samples are forced to disk: always (before they are acknowledged), interval or off (default always)."`
+	SyncInterval  *time.Duration `name:"wal-sync-interval" env:"COLLECTOR_WAL_SYNC_INTERVAL" placeholder:"DURATION" help:"How often, with --wal-sync=interval (default 1s)."`
+	RetentionDays *int           `name:"storage-retention-days" env:"COLLECTOR_STORAGE_RETENTION_DAYS" placeholder:"DAYS" help:"Samples older than this are refused; 0 accepts and keeps all (default 0)."`
+	MinFreeBytes  *int64         `name:"storage-min-free-bytes" env:"COLLECTOR_STORAGE_MIN_FREE_BYTES" placeholder:"BYTES" help:"Free disk space below which writes are refused; 0 is no check (default 268435456)."`
+	BufferSize    *int           `name:"processing-buffer-size" env:"COLLECTOR_PROCESSING_BUFFER_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement before writes get 503 (default 4000000)."`
+	FlushInterval *time.Duration `name:"processing-flush-interval" env:"COLLECTOR_PROCESSING_FLUSH_INTERVAL" placeholder:"DURATION" help:"How often samples in memory become chunks; durability doesn't hang on it (default 10m)."`
+	WorkerThreads *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery; 0 is one per CPU (default 0)."`
+}
+
+// Apply replaces the settings that were given.
+func (o Overrides) Apply(c *Config) {
+	if o.Listen != nil {
+		c.Listen = o.Listen
+	}
+	if o.AllowedHosts != nil {
+		c.AllowedHosts = o.AllowedHosts
+	}
+	replace(&c.Insecure, o.Insecure)
+	replace(&c.DataDir, o.DataDir)
+	replace(&c.SelfMetrics, o.SelfMetrics)
+	replace(&c.Log.Level, o.LogLevel)
+	replace(&c.WAL.Sync, o.WALSync)
+	replace(&c.WAL.SyncInterval, o.SyncInterval)
+	replace(&c.Storage.RetentionDays, o.RetentionDays)
+	replace(&c.Storage.MinFreeBytes, o.MinFreeBytes)
+	replace(&c.Processing.BufferSize, o.BufferSize)
+	replace(&c.Processing.FlushInterval, o.FlushInterval)
+	replace(&c.Processing.WorkerThreads, o.WorkerThreads)
+}
+
+func replace[T any](setting, given *T) {
+	if given != nil {
+		*setting = *given
+	}
+}
+
+// UnknownEnvironment returns the names in environ ("NAME=value") that begin with EnvPrefix and are no
+// setting. They are worth a warning, not an error: Kubernetes and Docker links define such names for a
+// service that is called collector (COLLECTOR_PORT, COLLECTOR_SERVICE_HOST).
+func UnknownEnvironment(environ []string) []string {
+	known := map[string]bool{EnvPrefix + "CONFIG": true}
+	for field := range reflect.TypeFor[Overrides]().Fields() {
+		known[field.Tag.Get("env")] = true
+	}
+	var unknown []string
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, EnvPrefix) && !known[name] {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestEverySettingHasAFlagAndAVariable derives, by the rule in doc.go, the names that each key of the
+// file must have as a flag and in the environment.
+func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
+	want := map[string]string{}
+	collectKeys(reflect.TypeFor[Config](), "", func(key string) {
+		flag := strings.NewReplacer(".", "-", "_", "-").Replace(key)
+		want[flag] = EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+	})
+	got := map[string]string{}
+	for field := range reflect.TypeFor[Overrides]().Fields() {
+		got[field.Tag.Get("name")] = field.Tag.Get("env")
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("flags and variables, -want +got:\n%s", diff)
+	}
+}
+
+func collectKeys(section reflect.Type, prefix string, visit func(key string)) {
+	for field := range section.Fields() {
+		key := prefix + field.Tag.Get("yaml")
+		if field.Type.Kind() == reflect.Struct {
+			collectKeys(field.Type, key+".", visit)
+		} else {
+			visit(key)
+		}
+	}
+}
+
+func TestApplySetsEverySetting(t *testing.T) {
+	var (
+		yes      = true
+		text     = "text"
+		number   = 7
+		large    = int64(8)
+		duration = 9 * time.Second
+	)
+	var got Config
+	Overrides{
+		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: &yes, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
+		SyncInterval: &duration, RetentionDays: &number, MinFreeBytes: &large, BufferSize: &number,
+		FlushInterval: &duration, WorkerThreads: &number,
+	}.Apply(&got)
+	want := Config{
+		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true, DataDir: "text", SelfMetrics: true, Log: Log{Level: "text"},
+		WAL:        WAL{Sync: "text", SyncInterval: duration},
+		Storage:    Storage{RetentionDays: 7, MinFreeBytes: 8},
+		Processing: Processing{BufferSize: 7, FlushInterval: duration, WorkerThreads: 7},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestUnknownEnvironment(t *testing.T) {
+	got := UnknownEnvironment([]string{"PATH=/bin", "COLLECTOR_WAL_SYNC=off", "COLLECTOR_CONFIG=x", "COLLECTOR_WAL_SNYC=off", "COLLECTOR_=", "XCOLLECTOR_A=b"})
+	if diff := cmp.Diff([]string{"COLLECTOR_WAL_SNYC", "COLLECTOR_"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

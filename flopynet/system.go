@@ -1,0 +1,193 @@
+package flopynet
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/model"
+)
+
+const (
+	systemSource = "system"
+
+	defaultInterval = 5 * time.Second
+
+	// settleTime lies between the start and the first measurement: the usage of the CPU is a difference
+	// of two readings, and a shorter distance would show little but noise.
+	settleTime = 250 * time.Millisecond
+
+	// probeTimeout bounds one probe, so that a slow one delays the others by no more than that.
+	probeTimeout = 2 * time.Second
+)
+
+// SystemOptions adjusts a System. The zero value of every field but Logger means its default.
+type SystemOptions struct {
+	Interval time.Duration    // between two measurements; default 5 s
+	Now      func() time.Time // stamps the samples; default time.Now
+	Host     string           // value of the tag host; default the machine's name
+	Logger   *slog.Logger     // required
+}
+
+// System measures this machine's cpu, memory, disk and network, at once and then at each interval, until
+// Close.
+type System struct {
+	db      *engine.DB
+	options SystemOptions
+	stored  atomic.Int64 // time of the last measurement stored, in nanoseconds since the epoch; 0: none yet
+
+	// Touched by the measuring goroutine alone.
+	probes  []probe
+	batch   engine.Batch
+	hasUnit map[model.SeriesID]bool // series whose unit is written already
+	faults  map[string]string       // by probe: its last error, which is logged when it changes
+
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// StartSystem begins to measure. Close the result before the engine.
+func StartSystem(db *engine.DB, options SystemOptions) *System {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := newSystem(db, options, systemProbes(ctx))
+	s.cancel = cancel
+	go s.run(ctx)
+	return s
+}
+
+func newSystem(db *engine.DB, options SystemOptions, probes []probe) *System {
+	if options.Interval == 0 {
+		options.Interval = defaultInterval
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Host == "" {
+		options.Host = hostName()
+	}
+	return &System{
+		db: db, options: options, probes: probes,
+		hasUnit: map[model.SeriesID]bool{}, faults: map[string]string{}, done: make(chan struct{}),
+	}
+}
+
+// hostName falls back to "localhost", since a series' identity shouldn't lack its host now and then.
+func hostName() string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "localhost"
+}
+
+// Close stops the measurements and waits for the one under way.
+func (s *System) Close() {
+	s.cancel()
+	<-s.done
+}
+
+// LastCollection returns when a measurement was last stored; the zero time: not yet.
+func (s *System) LastCollection() time.Time {
+	if stored := s.stored.Load(); stored != 0 {
+		return time.Unix(0, stored)
+	}
+	return time.Time{}
+}
+
+func (s *System) run(ctx context.Context) {
+	defer close(s.done)
+	timer := time.NewTimer(min(settleTime, s.options.Interval))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		timer.Reset(s.options.Interval)
+		s.collect(ctx)
+	}
+}
+
+// collect takes and stores one measurement. What one probe can't tell doesn't keep the others' values
+// from being stored.
+func (s *System) collect(ctx context.Context) {
+	now := s.options.Now().UnixNano()
+	err := s.db.CheckTime(now)
+	s.report("clock", err)
+	if err != nil {
+		return
+	}
+	s.batch.Reset()
+	var added []model.SeriesID
+	for _, p := range s.probes {
+		probing, cancel := context.WithTimeout(ctx, probeTimeout)
+		measurements, err := p.read(probing)
+		cancel()
+		if ctx.Err() != nil {
+			return // closed
+		}
+		for _, m := range measurements {
+			id, addErr := s.add(m, now)
+			if addErr != nil {
+				err = addErr
+				continue
+			}
+			added = append(added, id)
+		}
+		s.report(p.name, err)
+	}
+	if len(added) > 0 {
+		s.store(now, added)
+	}
+}
+
+// add puts a measurement into the batch.
+func (s *System) add(m measurement, now int64) (model.SeriesID, error) {
+	tags := model.Normalize(model.Tags{{Key: "host", Value: s.options.Host}, {Key: model.SourceKey, Value: systemSource}, m.tag})
+	if err := model.CheckSeries(m.name, tags); err != nil {
+		return 0, err
+	}
+	id, err := s.db.Resolve(m.name, tags)
+	if err != nil {
+		return 0, err
+	}
+	s.batch.Add(id, now, m.value)
+	if m.unit != "" && !s.hasUnit[id] {
+		s.batch.SetUnit(id, m.unit)
+	}
+	return id, nil
+}
+
+// store writes the batch, which has samples of these series. What can't be stored is lost: the next
+// measurement is worth more than an old one.
+func (s *System) store(now int64, added []model.SeriesID) {
+	err := s.db.Write(&s.batch)
+	s.report("store", err)
+	if err != nil {
+		return
+	}
+	s.stored.Store(now)
+	for _, id := range added {
+		s.hasUnit[id] = true
+	}
+}
+
+// report logs the errors of a probe, or of the store, when they begin, change and end: not each time.
+func (s *System) report(name string, err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == s.faults[name] {
+		return
+	}
+	s.faults[name] = text
+	if text == "" {
+		s.options.Logger.Info("measuring this machine works again", "probe", name)
+	} else {
+		s.options.Logger.Warn("measuring this machine failed; it is tried again at each interval", "probe", name, "error", text)
+	}
+}
