@@ -1,0 +1,5 @@
+// Package tsdb compares the engine with prometheus/tsdb, both in this process and in one run. It is a
+// module of its own, so that the collector doesn't depend on Prometheus.
+//
+//	make bench-tsdb
+package tsdb
