@@ -12,7 +12,6 @@ type accumulator struct {
 	from, to int64 // of the selection
 	needs    needs
 	groups   [][]partial // nil: nothing yet
-	gathered int64       // values kept for percentiles, by all workers together
 }
 
 func newAccumulator(r *AggregateRequest, groups int) *accumulator {

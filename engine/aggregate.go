@@ -99,7 +99,6 @@ func (db *DB) group(r *AggregateRequest, ids []model.SeriesID) ([]model.Tags, []
 	}
 	numbers := make(map[string]int)
 	var groups []model.Tags
-	var identities []string
 	for i, s := range series {
 		tags := s.Tags
 		if !r.GroupAll {
@@ -114,7 +113,6 @@ func (db *DB) group(r *AggregateRequest, ids []model.SeriesID) ([]model.Tags, []
 			number = len(groups)
 			numbers[identity] = number
 			groups = append(groups, tags)
-			identities = append(identities, identity)
 		}
 		groupOf[i] = number
 	}

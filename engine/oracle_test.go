@@ -44,18 +44,6 @@ func (o *oracle) find(name string, tags model.Tags) *oracleSeries {
 	return s
 }
 
-func (o *oracle) clone() *oracle {
-	c := newOracle()
-	for _, s := range o.series {
-		copied := c.find(s.Name, s.Tags)
-		copied.Unit = s.Unit
-		for _, at := range s.times {
-			copied.put(at, s.samples[at])
-		}
-	}
-	return c
-}
-
 func (o *oracle) selected(matchers []*model.Matcher) []*oracleSeries {
 	var out []*oracleSeries
 	for _, s := range o.series {

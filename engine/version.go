@@ -23,9 +23,8 @@ func checkVersion(fsys vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, 256))
-	if err != nil {
+	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	if string(text) != formatVersion {

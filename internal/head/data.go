@@ -12,7 +12,7 @@ const tailSamples = 16
 
 // data is what a series gathered in one generation. Everything but the tail is only appended to.
 type data struct {
-	closed []chunk.Block // full, or ended by a new day or a finer time unit
+	closed []chunk.Block // full, or ended by a new day or by a much finer time unit
 	open   chunk.Appender
 	tail   []model.Sample
 	late   []model.Sample

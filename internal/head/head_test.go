@@ -65,7 +65,7 @@ func TestAgainstModel(t *testing.T) {
 		for i := range current {
 			current[i], frozen[i] = map[int64]uint64{}, map[int64]uint64{}
 		}
-		clock := int64(3 * day)
+		clock := 3 * day
 		isFrozen := false
 		for range 60 {
 			switch op := random.IntN(10); {
