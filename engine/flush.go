@@ -105,7 +105,16 @@ func (db *DB) Flush() error {
 // checkpoint is where it was; chunks that were written already hold what the log holds too.
 func (db *DB) flushFrozen(at cut, frozen []head.Frozen) error {
 	begin := db.opts.Now()
-	f := &flusher{db: db, at: at, batch: db.chunks.NewBatch(), posted: make(map[model.Partition]*index.Set)}
+	samples := 0
+	for _, series := range frozen {
+		samples += series.Count
+	}
+	f := &flusher{
+		db:     db,
+		at:     at,
+		batch:  db.chunks.NewBatchWithSize(min(8*samples, flushBatchBytes+flushBatchBytes/8)),
+		posted: make(map[model.Partition]*index.Set),
+	}
 	defer func() { _ = f.batch.Close() }()
 	units := db.takeUnits()
 	f.split(frozen)

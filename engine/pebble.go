@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/flopynet/collector/index"
@@ -24,10 +25,12 @@ func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
 		Cache:              cache,
 		FormatMajorVersion: chunkStoreFormat,
 		Merger:             index.NewMerger(),
-		MemTableSize:       16 << 20,
+		MemTableSize:       32 << 20,
 		Logger:             pebbleLogger{opts.Logger},
 	}
-	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
+	compression := pebble.DBCompressionFastest
+	compression.Levels[0] = block.NoCompression // what is there is rewritten soon
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

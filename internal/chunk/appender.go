@@ -127,5 +127,12 @@ func (a *Appender) Block() Block {
 // Seal appends the finished chunk, as it is stored under key, to dst. The Appender is left as it was.
 func (a *Appender) Seal(dst, key []byte) []byte { return a.Block().Seal(dst, key) }
 
-// Reset makes the Appender empty. It lets go of its memory, which Blocks may still be reading.
-func (a *Appender) Reset() { *a = Appender{} }
+// Reset makes the Appender empty, with room for a payload of some bytes, so that a series whose last
+// chunk was that long doesn't grow its buffer step by step again. It lets go of its memory, which Blocks
+// may still be reading.
+func (a *Appender) Reset(bytes int) {
+	*a = Appender{}
+	if bytes > firstBytes {
+		a.buf = make([]byte, 0, bytes+8*maxSampleWords)
+	}
+}

@@ -107,7 +107,7 @@ func TestReset(t *testing.T) {
 	var a Appender
 	a.Append(times, values)
 	block := a.Block()
-	a.Reset()
+	a.Reset(0)
 	if a.Count() != 0 || a.Size() != 0 {
 		t.Errorf("count %d, size %d after Reset", a.Count(), a.Size())
 	}

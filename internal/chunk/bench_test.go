@@ -89,7 +89,7 @@ func BenchmarkAppend(b *testing.B) {
 				times, values := w.samples(MaxSamples)
 				var a Appender
 				for b.Loop() {
-					a.Reset()
+					a.Reset(0)
 					for i := 0; i < len(times); i += piece.size {
 						a.Append(times[i:i+piece.size], values[i:i+piece.size])
 					}

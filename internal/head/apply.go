@@ -38,7 +38,7 @@ func (a *Applier) Apply(ids []model.SeriesID, times []int64, values []float64) {
 		for _, i := range group {
 			s := sh.findOrAdd(ids[i])
 			if s.cur == nil {
-				s.cur = newData()
+				s.cur = newData(s.frozen)
 			}
 			if s.cur.add(times[i], values[i]) {
 				added++

@@ -10,6 +10,9 @@ import (
 // tailSamples is how many raw samples a series gathers before they are compressed together: 256 bytes.
 const tailSamples = 16
 
+// busySamples is how many samples make a series one of which as many are expected again.
+const busySamples = 1024
+
 // data is what a series gathered in one generation. Everything but the tail is only appended to.
 type data struct {
 	closed []chunk.Block // full, or ended by a new day or by a much finer time unit
@@ -22,7 +25,14 @@ type data struct {
 	touched  bool  // written to since the last freeze
 }
 
-func newData() *data { return &data{blockMax: -1} }
+// newData returns the place for a new generation of a series; before is the frozen one, or nil.
+func newData(before *data) *data {
+	d := &data{blockMax: -1}
+	if before != nil && before.open.Count() >= busySamples {
+		d.open.Reset(before.open.Size())
+	}
+	return d
+}
 
 // add stores a sample; a later call wins over an earlier one with the same time. It reports whether the
 // sample takes room of its own, which an overwrite in the tail doesn't.
@@ -121,7 +131,7 @@ func (d *data) compressTail() {
 func (d *data) closeBlock() {
 	if d.open.Count() > 0 {
 		d.closed = append(d.closed, d.open.Block())
-		d.open = chunk.Appender{}
+		d.open.Reset(d.open.Size())
 	}
 }
 
