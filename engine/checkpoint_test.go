@@ -1,0 +1,28 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/flopynet/collector/internal/doctest"
+)
+
+func TestCheckpointExample(t *testing.T) {
+	want := doctest.Example(t, "checkpoint")
+	meta := checkpointMeta{LSN: 42, Defined: 301, Accepted: 10_000}
+	if got := encodeCheckpoint(meta); !bytes.Equal(got, want) {
+		t.Fatalf("%+v is encoded as %x, the document says %x", meta, got, want)
+	}
+	got, err := decodeCheckpoint(want)
+	if err != nil || got != meta {
+		t.Fatalf("the example is decoded as %+v, %v", got, err)
+	}
+	for bit := range 8 * len(want) {
+		damaged := bytes.Clone(want)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		if _, err := decodeCheckpoint(damaged); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("with bit %d flipped the error is %v", bit, err)
+		}
+	}
+}
