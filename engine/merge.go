@@ -6,6 +6,7 @@ import (
 
 	"github.com/flopynet/collector/internal/chunk"
 	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/internal/invariants"
 	"github.com/flopynet/collector/model"
 )
 
@@ -76,6 +77,9 @@ func (m *merger) clusters(from, to int64, fn func([]run) error) error {
 		}
 		cluster := m.runs[begin:end]
 		slices.SortFunc(cluster, func(a, b run) int { return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.min, b.min)) })
+		if invariants.Enabled {
+			checkRuns(cluster)
+		}
 		if err := fn(cluster); err != nil {
 			return err
 		}
@@ -109,13 +113,17 @@ func mergeCluster(cluster []run, times []int64, values []float64, from, to int64
 		}
 		times, values = append(times, merged.times...), append(values, merged.values...)
 	}
-	return clip(times, values, start, from, to)
+	if invariants.Enabled {
+		checkMerged(times, start)
+	}
+	times, values = clip(times, values, start, from, to)
+	return times, values, nil
 }
 
 // clip removes what lies outside [from, to) from the columns' part behind start.
-func clip(times []int64, values []float64, start int, from, to int64) ([]int64, []float64, error) {
+func clip(times []int64, values []float64, start int, from, to int64) ([]int64, []float64) {
 	if len(times) == start {
-		return times, values, nil
+		return times, values
 	}
 	if times[len(times)-1] >= to {
 		end, _ := slices.BinarySearch(times[start:], to)
@@ -126,7 +134,7 @@ func clip(times []int64, values []float64, start int, from, to int64) ([]int64, 
 		times = append(times[:start], times[start+skip:]...)
 		values = append(values[:start], values[start+skip:]...)
 	}
-	return times, values, nil
+	return times, values
 }
 
 // columns are samples of one series in time order.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/internal/invariants"
 	"github.com/flopynet/collector/model"
 	"github.com/flopynet/collector/wal"
 	"github.com/flopynet/collector/wal/record"
@@ -281,6 +282,9 @@ func (p *pipeline) syncNow() {
 func (p *pipeline) apply(f *frame) {
 	if f.err != nil {
 		return
+	}
+	if invariants.Enabled {
+		p.checkOrder(f)
 	}
 	for _, c := range f.commits {
 		for _, change := range c.units {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flopynet/collector/internal/chunk"
 	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/internal/invariants"
 	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/model"
 )
@@ -40,6 +41,9 @@ func (db *DB) pin(f found, from, to int64) *pin {
 	for i, id := range f.ids {
 		p.views[i] = db.head.Views(nil, id)
 		for _, view := range p.views[i] {
+			if invariants.Enabled {
+				checkView(id, view)
+			}
 			notePartitions(inHead, view, from, to)
 		}
 	}

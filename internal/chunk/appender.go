@@ -3,6 +3,7 @@ package chunk
 import (
 	"math"
 
+	"github.com/flopynet/collector/internal/invariants"
 	"github.com/flopynet/collector/model"
 )
 
@@ -33,7 +34,7 @@ const maxRefined = 512
 // to model.MaxTime, strictly increasing and greater than MaxTime; values has as many elements.
 // Samples that all fit make the same chunk however they are cut into calls.
 func (a *Appender) Append(times []int64, values []float64) (n int) {
-	if invariants {
+	if invariants.Enabled {
 		last := model.MinTime - 1
 		if a.count > 0 {
 			last = a.maxTime

@@ -16,9 +16,10 @@ var mayImport = []struct {
 	{"model", nil},
 
 	{"internal/doctest", nil},
+	{"internal/invariants", nil},
 	{"internal/tidy", nil},
 	{"internal/timefmt", []string{"model"}},
-	{"internal/chunk", []string{"model"}},
+	{"internal/chunk", []string{"model", "internal/invariants"}},
 	{"internal/keys", []string{"model"}},
 
 	{"wal/record", []string{"model"}},
@@ -27,7 +28,7 @@ var mayImport = []struct {
 	{"index", []string{"model", "internal/keys"}},
 	{"compaction", []string{"model", "internal/chunk", "internal/keys"}},
 
-	{"engine", []string{"model", "internal/chunk", "internal/keys", "internal/head", "wal", "wal/record", "index", "compaction"}},
+	{"engine", []string{"model", "internal/invariants", "internal/chunk", "internal/keys", "internal/head", "wal", "wal/record", "index", "compaction"}},
 
 	{"config", []string{"model", "engine"}},
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},

@@ -1,0 +1,59 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/flopynet/collector/internal/head"
+	"github.com/flopynet/collector/model"
+)
+
+// The checks of this file run under the build tag invariants only; docs/format.md, section 6, has what
+// they hold. Each caller asks invariants.Enabled first.
+
+// checkMerged panics unless the samples behind start are in time order, no time twice.
+func checkMerged(times []int64, start int) {
+	for i := start + 1; i < len(times); i++ {
+		if times[i] <= times[i-1] {
+			panic(fmt.Sprintf("engine: a merged series has time %d after %d", times[i], times[i-1]))
+		}
+	}
+}
+
+// checkRuns panics if two runs of the head have one rank and overlap: which of them is newer, nobody could
+// say. Chunks of one seq may overlap when a flush was begun twice at one LSN; then they agree.
+func checkRuns(cluster []run) {
+	for i := 1; i < len(cluster); i++ {
+		if a, b := &cluster[i-1], &cluster[i]; a.rank == b.rank && a.rank >= headRank && b.min <= a.max {
+			panic(fmt.Sprintf("engine: runs of rank %d overlap: [%d, %d] and [%d, %d]", a.rank, a.min, a.max, b.min, b.max))
+		}
+	}
+}
+
+// checkOrder panics unless a frame follows the one applied before it.
+func (p *pipeline) checkOrder(f *frame) {
+	if applied := p.applied.Load(); f.first <= f.last && uint64(f.first) <= applied {
+		panic(fmt.Sprintf("engine: a frame of LSN %d to %d is applied after LSN %d", f.first, f.last, applied))
+	}
+	for _, c := range f.commits {
+		if c.maxID >= f.defined {
+			panic(fmt.Sprintf("engine: LSN %d to %d has series %d, the log defines those below %d", f.first, f.last, c.maxID, f.defined))
+		}
+	}
+}
+
+// checkView panics unless a view's blocks are in time order, each within a day, and its tail behind them.
+func checkView(id model.SeriesID, view head.View) {
+	last := int64(-1)
+	for _, block := range view.Blocks {
+		if block.MinTime() <= last || model.TierRaw.PartitionOf(block.MinTime()) != model.TierRaw.PartitionOf(block.MaxTime()) {
+			panic(fmt.Sprintf("engine: series %d has a block [%d, %d] behind time %d", id, block.MinTime(), block.MaxTime(), last))
+		}
+		last = block.MaxTime()
+	}
+	for _, sample := range view.Tail {
+		if sample.Time <= last {
+			panic(fmt.Sprintf("engine: series %d has time %d in its tail behind %d", id, sample.Time, last))
+		}
+		last = sample.Time
+	}
+}
