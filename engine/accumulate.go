@@ -6,16 +6,20 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// accumulator gathers the partials of one worker: by group, then by bucket.
+// bucketPage is how many partials are allocated together.
+const bucketPage = 256
+
+// accumulator gathers the partials of one worker: by group, then by page of buckets, then by bucket.
+// Pages without samples are nil.
 type accumulator struct {
 	edges    []int64
 	from, to int64 // of the selection
 	needs    needs
-	groups   [][]partial // nil: nothing yet
+	groups   [][][]partial
 }
 
 func newAccumulator(r *AggregateRequest, groups int) *accumulator {
-	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: needsOf(r.Functions), groups: make([][]partial, groups)}
+	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: needsOf(r.Functions), groups: make([][][]partial, groups)}
 }
 
 // bucketOf returns the bucket that holds the time; -1 is before the first.
@@ -24,10 +28,15 @@ func (a *accumulator) bucketOf(time int64) int {
 }
 
 func (a *accumulator) partial(group, bucket int) *partial {
+	buckets := len(a.edges) - 1
 	if a.groups[group] == nil {
-		a.groups[group] = make([]partial, len(a.edges)-1)
+		a.groups[group] = make([][]partial, (buckets+bucketPage-1)/bucketPage)
 	}
-	return &a.groups[group][bucket]
+	number := bucket / bucketPage
+	if a.groups[group][number] == nil {
+		a.groups[group][number] = make([]partial, min(bucketPage, buckets-number*bucketPage))
+	}
+	return &a.groups[group][number][bucket%bucketPage]
 }
 
 // seriesState is what rate, increase and delta have to remember of a series between two samples. It
@@ -35,25 +44,23 @@ func (a *accumulator) partial(group, bucket int) *partial {
 type seriesState struct {
 	bucket int
 
-	seen     bool // there is a sample before: previous
+	seen     bool // there is a sample before, and no stale marker since: previous
 	previous model.Sample
 
-	based     bool  // there is a sample to count from: that before the bucket, or its first
-	baseTime  int64 // of that sample
-	lastTime  int64
-	increase  float64
-	inBucket  int64 // samples
-	first     float64
-	lastValue float64
+	// Of the current bucket. Increase and elapsed go from each sample's predecessor to it, wherever that is.
+	samples     int64
+	increase    float64
+	elapsed     int64 // nanoseconds
+	first, last float64
 }
 
 // addRun takes in samples of one series in time order: those of [from, to), and with needs.lookback
-// those shortly before from. Stale markers end the series for state and are otherwise left out.
+// those shortly before from. A stale marker parts the samples before it from those behind it, for state,
+// and is otherwise left out.
 func (a *accumulator) addRun(group int, state *seriesState, times []int64, values []float64) {
 	for len(times) > 0 {
 		if model.IsStale(values[0]) {
 			if state != nil {
-				a.fold(group, state)
 				state.seen = false
 			}
 			times, values = times[1:], values[1:]
@@ -103,12 +110,7 @@ func (a *accumulator) change(group, bucket int, state *seriesState, times []int6
 		if v != v {
 			continue
 		}
-		if state.inBucket == 0 {
-			state.based = state.seen
-			state.baseTime = state.previous.Time
-			if !state.seen {
-				state.based, state.baseTime = true, times[i]
-			}
+		if state.samples == 0 {
 			state.first = v
 		}
 		if state.seen {
@@ -117,37 +119,44 @@ func (a *accumulator) change(group, bucket int, state *seriesState, times []int6
 			} else {
 				state.increase += v
 			}
+			state.elapsed += times[i] - state.previous.Time
 		}
-		state.inBucket++
-		state.lastTime, state.lastValue = times[i], v
+		state.samples++
+		state.last = v
 		state.previous, state.seen = model.Sample{Time: times[i], Value: v}, true
 	}
 }
 
 // fold adds a series' share of its bucket to the partial.
 func (a *accumulator) fold(group int, state *seriesState) {
-	if state.bucket >= 0 && state.inBucket > 0 {
+	if state.bucket >= 0 && state.samples > 0 {
 		p := a.partial(group, state.bucket)
-		if elapsed := state.lastTime - state.baseTime; elapsed > 0 {
-			p.rate += state.increase / (float64(elapsed) / 1e9)
+		if state.elapsed > 0 {
+			p.rate += state.increase / (float64(state.elapsed) / 1e9)
 			p.increase += state.increase
 			p.rates++
 		}
-		p.delta += state.lastValue - state.first
+		p.delta += state.last - state.first
 		p.deltas++
 	}
-	state.increase, state.inBucket = 0, 0
+	state.samples, state.increase, state.elapsed = 0, 0, 0
 }
 
 // merge takes in what a worker for series with higher ids gathered.
 func (a *accumulator) merge(other *accumulator) {
-	for group, partials := range other.groups {
+	for group, pages := range other.groups {
 		if a.groups[group] == nil {
-			a.groups[group] = partials
+			a.groups[group] = pages
 			continue
 		}
-		for bucket := range partials {
-			a.groups[group][bucket].merge(&partials[bucket])
+		for number, page := range pages {
+			if a.groups[group][number] == nil {
+				a.groups[group][number] = page
+				continue
+			}
+			for bucket := range page {
+				a.groups[group][number][bucket].merge(&page[bucket])
+			}
 		}
 	}
 }

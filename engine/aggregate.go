@@ -161,7 +161,9 @@ func (q *aggregation) pinned(ctx context.Context, all found, begin, end int, tot
 	part.ids = all.ids[begin:end]
 	p := q.db.pin(part, from, q.request.To)
 	defer func() { _ = p.close() }()
-	workers := min(q.db.opts.Workers, len(part.ids))
+	// Each worker may come to hold every bucket of every group, so many buckets mean few workers.
+	points := len(total.groups) * (len(q.request.Edges) - 1)
+	workers := max(1, min(q.db.opts.Workers, len(part.ids), q.db.opts.MaxResultPoints/points))
 	accumulators := make([]*accumulator, workers)
 	errs := make([]error, workers)
 	var running sync.WaitGroup
@@ -184,14 +186,16 @@ func finish(r *AggregateRequest, groups []model.Tags, total *accumulator) []Grou
 	var out []Group
 	for number, tags := range groups {
 		g := Group{Tags: tags}
-		for bucket := range total.groups[number] {
-			p := &total.groups[number][bucket]
-			if p.count == 0 {
-				continue
-			}
-			g.Buckets = append(g.Buckets, bucket)
-			for _, f := range r.Functions {
-				g.Values = append(g.Values, p.value(f))
+		for page, partials := range total.groups[number] {
+			for i := range partials {
+				p := &partials[i]
+				if p.count == 0 {
+					continue
+				}
+				g.Buckets = append(g.Buckets, page*bucketPage+i)
+				for _, f := range r.Functions {
+					g.Values = append(g.Values, p.value(f))
+				}
 			}
 		}
 		if len(g.Buckets) > 0 {

@@ -2,13 +2,14 @@ package engine
 
 import "github.com/flopynet/collector/model"
 
-// Batch is a set of samples that is written, and becomes durable, as one. It is columnar and is meant
-// to be reused: Reset keeps its memory. A Batch must not be touched while Write has it.
+// Batch is a set of samples that is written together. It is columnar and is meant to be reused: Reset
+// keeps its memory. A Batch must not be touched while Write has it.
 type Batch struct {
 	ids    []model.SeriesID
 	times  []int64
 	values []float64
 	units  []unitChange
+	unitAt map[model.SeriesID]int // place in units
 	maxID  model.SeriesID
 }
 
@@ -21,6 +22,7 @@ type unitChange struct {
 func (b *Batch) Reset() {
 	b.ids, b.times, b.values = b.ids[:0], b.times[:0], b.values[:0]
 	b.units = b.units[:0]
+	clear(b.unitAt)
 	b.maxID = 0
 }
 
@@ -38,6 +40,14 @@ func (b *Batch) Add(id model.SeriesID, time int64, value float64) {
 
 // SetUnit records the unit of a series; it becomes durable with the batch. The last one written wins.
 func (b *Batch) SetUnit(id model.SeriesID, unit string) {
+	if at, known := b.unitAt[id]; known {
+		b.units[at].unit = unit
+		return
+	}
+	if b.unitAt == nil {
+		b.unitAt = make(map[model.SeriesID]int)
+	}
+	b.unitAt[id] = len(b.units)
 	b.units = append(b.units, unitChange{id: id, unit: unit})
 	b.maxID = max(b.maxID, id)
 }

@@ -76,7 +76,9 @@ func (f *flusher) image() error {
 	piece := uint64(0)
 	for i, id := range f.kept {
 		var m merger
-		m.addView(f.db.head.FrozenView(id, false), 0)
+		view := f.db.head.FrozenView(id, false)
+		view.SortLate()
+		m.addView(view, 0, model.MinTime, model.MaxTime+1)
 		var err error
 		if f.times, f.values, err = m.merge(f.times, f.values, model.MinTime, model.MaxTime+1); err != nil {
 			return fmt.Errorf("series %d: %w", id, err)

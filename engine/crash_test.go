@@ -216,6 +216,7 @@ func crashRun(t *testing.T, seed uint64, fs *vfs.MemFS, promised *promises, cras
 func crashOptions(random *rand.Rand) Options {
 	return Options{
 		MinFreeBytes:    -1,
+		MaxHeadSamples:  1 << 30,
 		FlushInterval:   time.Hour,
 		FlushSamples:    pick(random, 150, 600, 1<<20),
 		MinChunkSamples: pick(random, 1, 8, 256),

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -53,6 +55,7 @@ type DB struct {
 type storeState struct {
 	mu         sync.RWMutex
 	names      map[string]uint64              // metric name -> nameID
+	nameOf     map[uint64]string              // the inverse
 	partitions map[model.Partition]*index.Set // raw partitions and the series posted in each; nil: not loaded yet
 }
 
@@ -72,6 +75,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	db.flush.request = make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
+			db.dropBallast(err)
 			err = errors.Join(err, db.closeFiles())
 		}
 	}()
@@ -79,7 +83,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
 	if db.lock, err = opts.FS.Lock(opts.FS.PathJoin(dir, "LOCK")); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrLocked, dir, err)
+		return nil, lockError(dir, err)
 	}
 	if err := checkVersion(opts.FS, dir); err != nil {
 		return nil, err
@@ -100,11 +104,19 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	return db, nil
 }
 
+// lockError tells a lock that is held, by this process or another, from a directory that can't be used.
+func lockError(dir string, err error) error {
+	if errors.Is(err, syscall.EAGAIN) || strings.Contains(err.Error(), "held by current process") {
+		return fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	return fmt.Errorf("lock the data directory: %w", err)
+}
+
 // openChunks opens the chunk store and reads what is small and always needed of it.
 func (db *DB) openChunks() error {
 	cache := pebble.NewCache(db.opts.CacheBytes)
 	defer cache.Unref()
-	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), pebbleOptions(db.opts, cache))
+	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), db.pebbleOptions(cache))
 	if err != nil {
 		return fmt.Errorf("open the chunk store: %w", err)
 	}
@@ -114,6 +126,11 @@ func (db *DB) openChunks() error {
 	}
 	if db.store.names, err = index.LoadNames(chunks); err != nil {
 		return fmt.Errorf("load the metric names: %w", err)
+	}
+	db.store.nameOf = make(map[uint64]string, len(db.store.names))
+	for name, id := range db.store.names {
+		db.store.nameOf[id] = name
+		db.flush.nextName = max(db.flush.nextName, id+1)
 	}
 	db.store.partitions = make(map[model.Partition]*index.Set)
 	return db.eachKey([]byte{keys.PrefixPartition, byte(model.TierRaw)}, func(key, _ []byte) error {
@@ -194,6 +211,7 @@ func (db *DB) Stats() Stats {
 		WaitingSamples:  db.waiting.Load(),
 		WaitingLimit:    int64(db.opts.MaxWaitingSamples),
 		WALBytes:        db.log.Size(),
+		WALSegments:     db.log.SegmentCount(),
 		WALFsyncs:       db.fsyncs.Load(),
 		WALFsyncTime:    time.Duration(db.fsyncTime.Load()),
 		WriteError:      db.writeError(),

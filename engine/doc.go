@@ -40,8 +40,8 @@
 //
 // In the order in which they may be taken:
 //
-//	flushState.mu      one flush at a time
 //	DB.useMu           read-held while the chunk store is in use
+//	flushState.mu      one flush at a time
 //	the stages of the pipeline, in their order; pipeline.waitingMu inside build
 //	storeState.mu      names and partitions; held for map operations only
 //	flushState.unitsMu units to be stored

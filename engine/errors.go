@@ -12,7 +12,7 @@ var (
 	ErrLocked   = errors.New("the data directory is in use by another process")
 	ErrBusy     = errors.New("too many samples are waiting to be written; retry shortly")
 	ErrDiskFull = errors.New("the disk is nearly full; writes are refused until there is room again")
-	ErrBehind   = errors.New("the write-ahead log is at its size limit because flushing can't keep up; retry shortly")
+	ErrBehind   = errors.New("samples are written faster than they can be flushed; retry shortly")
 	ErrFailed   = errors.New("the write-ahead log failed; writes are refused until the collector is restarted")
 	ErrCorrupt  = errors.New("stored data is damaged")
 )

@@ -60,6 +60,9 @@ func (db *DB) takeUnits() []model.SeriesID {
 	return ids
 }
 
+// period numbers the spans of FlushInterval. A series that got nothing for a whole one is idle.
+func (db *DB) period() int64 { return db.opts.Now().UnixNano() / int64(db.opts.FlushInterval) }
+
 // requestFlush asks the background loop for a flush, at most once at a time.
 func (db *DB) requestFlush() {
 	select {
@@ -83,17 +86,16 @@ func (db *DB) Flush() error {
 	barrier.barrier = func(c cut) {
 		at = c
 		if at.lsn > db.flush.checkpoint {
-			frozen = db.head.Freeze()
+			frozen = db.head.Freeze(db.period())
 		}
 	}
 	if err := db.pipe.submit(barrier); err != nil {
 		return err
 	}
-	if at.lsn == db.flush.checkpoint {
-		return nil // nothing was written since
-	}
-	if err := db.flushFrozen(at, frozen); err != nil {
-		return err
+	if at.lsn > db.flush.checkpoint { // else nothing was written since
+		if err := db.flushFrozen(at, frozen); err != nil {
+			return err
+		}
 	}
 	if err := db.log.Truncate(at.lsn); err != nil {
 		return fmt.Errorf("drop the log up to the checkpoint: %w", err)
@@ -143,9 +145,8 @@ func (db *DB) addPosted(posted map[model.Partition]*index.Set) {
 	defer db.store.mu.Unlock()
 	for partition, added := range posted {
 		if known := db.store.partitions[partition]; known != nil {
-			known = known.Clone() // readers may hold the one that is there
 			known.Or(added)
-			added = known
+			continue
 		}
 		db.store.partitions[partition] = added
 	}

@@ -142,7 +142,14 @@ func (f *flusher) definitions(units []model.SeriesID) error {
 		if !found {
 			return fmt.Errorf("%w: series %d has a unit but no definition", ErrCorrupt, id)
 		}
-		if err := f.define(series); err != nil {
+		nameID, err := f.nameID(series.Name)
+		if err != nil {
+			return err
+		}
+		if err := index.PutUnit(f.batch, series, nameID); err != nil {
+			return err
+		}
+		if err := f.commitIfFull(); err != nil {
 			return err
 		}
 	}
@@ -171,7 +178,7 @@ func (f *flusher) nameID(name string) (uint64, error) {
 	}
 	id := f.db.flush.nextName
 	f.db.flush.nextName++
-	store.names[name] = id
+	store.names[name], store.nameOf[id] = id, name
 	f.newNames = append(f.newNames, name)
 	return id, index.PutName(f.batch, name, id)
 }
@@ -211,7 +218,8 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 // writeMerged writes a series with late samples: all is decoded, merged and encoded anew.
 func (f *flusher) writeMerged(view head.View, put func(int64, func(dst, key []byte) []byte) error) error {
 	var m merger
-	m.addView(view, 0)
+	view.SortLate()
+	m.addView(view, 0, model.MinTime, model.MaxTime+1)
 	var err error
 	f.times, f.values, err = m.merge(f.times[:0], f.values[:0], model.MinTime, model.MaxTime+1)
 	if err != nil {

@@ -35,7 +35,7 @@ func (p *pipeline) checkOrder(f *frame) {
 		panic(fmt.Sprintf("engine: a frame of LSN %d to %d is applied after LSN %d", f.first, f.last, applied))
 	}
 	for _, c := range f.commits {
-		if c.maxID >= f.defined {
+		if c.err == nil && c.maxID >= f.defined {
 			panic(fmt.Sprintf("engine: LSN %d to %d has series %d, the log defines those below %d", f.first, f.last, c.maxID, f.defined))
 		}
 	}

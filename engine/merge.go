@@ -33,29 +33,33 @@ func (r *run) decode(times []int64, values []float64) ([]int64, []float64, error
 
 // merger brings the runs of one series together. Runs that overlap no other, nearly all of them, are
 // decoded straight into the result.
-type merger struct {
-	runs []run
-	late []model.Sample // scratch of addView
-}
+type merger struct{ runs []run }
 
-func (m *merger) reset() { m.runs, m.late = m.runs[:0], m.late[:0] }
+func (m *merger) reset() { m.runs = m.runs[:0] }
 
 // addBlock adds a block. Blocks of one flush share a rank: they don't overlap.
 func (m *merger) addBlock(block chunk.Block, rank int) {
 	m.runs = append(m.runs, run{block: block, stored: true, min: block.MinTime(), max: block.MaxTime(), rank: rank})
 }
 
-// addView adds what the head holds under two ranks, rank and rank+1.
-func (m *merger) addView(view head.View, rank int) {
+// addView adds what the head holds of [from, to) under two ranks, rank and rank+1. The view's late samples
+// are sorted.
+func (m *merger) addView(view head.View, rank int, from, to int64) {
 	for _, block := range view.Blocks {
-		m.addBlock(block, rank)
+		if block.MaxTime() >= from && block.MinTime() < to {
+			m.addBlock(block, rank)
+		}
 	}
-	m.addSamples(view.Tail, rank)
-	if len(view.Late) > 0 {
-		start := len(m.late)
-		m.late = view.SortLate(m.late)
-		m.addSamples(m.late[start:], rank+1)
-	}
+	m.addSamples(within(view.Tail, from, to), rank)
+	m.addSamples(within(view.Late, from, to), rank+1)
+}
+
+// within returns the part of sorted samples that lies in [from, to).
+func within(samples []model.Sample, from, to int64) []model.Sample {
+	byTime := func(s model.Sample, at int64) int { return cmp.Compare(s.Time, at) }
+	begin, _ := slices.BinarySearchFunc(samples, from, byTime)
+	end, _ := slices.BinarySearchFunc(samples, to, byTime)
+	return samples[begin:max(begin, end)]
 }
 
 func (m *merger) addSamples(samples []model.Sample, rank int) {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,7 +56,8 @@ type metamorphic struct {
 	opts   Options
 	db     *DB
 	oracle *oracle
-	clock  int64
+	clock  int64 // of the samples
+	now    atomic.Int64
 	log    []string
 }
 
@@ -96,7 +98,8 @@ func pick[T any](random *rand.Rand, values ...T) T { return values[random.IntN(l
 
 func (m *metamorphic) randomOptions() Options {
 	return Options{
-		FS:              m.fs,
+		Now:             func() time.Time { return time.Unix(0, m.now.Load()) },
+		MaxHeadSamples:  1 << 30,
 		MinFreeBytes:    -1,
 		FlushInterval:   time.Hour,
 		FlushSamples:    pick(m.random, 200, 2000, 1<<20),
@@ -116,6 +119,7 @@ func (m *metamorphic) open() {
 }
 
 func (m *metamorphic) step() {
+	m.now.Add(m.random.Int64N(int64(40 * time.Minute))) // series become idle at times
 	switch n := m.random.IntN(20); {
 	case n < 10:
 		m.write()
@@ -181,7 +185,7 @@ func (m *metamorphic) time() int64 {
 func (m *metamorphic) value() float64 {
 	switch m.random.IntN(30) {
 	case 0:
-		return pick(m.random, math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 5e-324, missing, math.Float64frombits(0x7ff8000000000abc))
+		return pick(m.random, math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 5e-324, Missing(), math.Float64frombits(0x7ff8000000000abc))
 	case 1, 2, 3:
 		return float64(m.random.IntN(100))
 	}

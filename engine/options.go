@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/flopynet/collector/wal"
 )
 
 // SyncMode says when a write is flushed from the operating system to the disk.
@@ -45,8 +47,10 @@ type Options struct {
 	// head and goes into the checkpoint's image. 0: 256.
 	MinChunkSamples int
 
-	// MaxWALBytes stops writes with ErrBehind when flushing can't keep up. 0: 2 GiB.
-	MaxWALBytes int64
+	// MaxWALBytes and MaxHeadSamples stop writes with ErrBehind when flushing can't keep up. 0: 2 GiB, and
+	// four times FlushSamples. The log can't be held below 128 MiB.
+	MaxWALBytes    int64
+	MaxHeadSamples int
 
 	// MinFreeBytes is the free disk space below which writes are refused. 0: 256 MiB; negative: no check.
 	MinFreeBytes int64
@@ -57,12 +61,15 @@ type Options struct {
 	// MaxExactSamples bounds the samples that one query's percentiles gather in memory. 0: 20 million.
 	MaxExactSamples int
 
-	// MaxResultPoints bounds the groups times buckets of one query. 0: 5 million.
+	// MaxResultPoints bounds the groups times buckets of one query, 152 bytes each. 0: 1 million.
 	MaxResultPoints int
 
 	// CacheBytes is the size of the chunk store's block cache. 0: 64 MiB.
 	CacheBytes int64
 }
+
+// minWALBytes is two segments: the newest is never removed, whatever is in it.
+const minWALBytes = 2 * wal.DefaultSegmentBytes
 
 // withDefaults fills in what was left zero.
 func (o Options) withDefaults() Options {
@@ -81,10 +88,11 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.FlushSamples, 4<<20)
 	setDefault(&o.MinChunkSamples, 256)
 	setDefault(&o.MaxWALBytes, 2<<30)
+	setDefault(&o.MaxHeadSamples, 4*o.FlushSamples)
 	setDefault(&o.MinFreeBytes, 256<<20)
 	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
 	setDefault(&o.MaxExactSamples, 20_000_000)
-	setDefault(&o.MaxResultPoints, 5_000_000)
+	setDefault(&o.MaxResultPoints, 1_000_000)
 	setDefault(&o.CacheBytes, 64<<20)
 	return o
 }
@@ -109,6 +117,7 @@ func (o Options) validate() error {
 		{"FlushSamples", int64(o.FlushSamples)},
 		{"MinChunkSamples", int64(o.MinChunkSamples)},
 		{"MaxWALBytes", o.MaxWALBytes},
+		{"MaxHeadSamples", int64(o.MaxHeadSamples)},
 		{"Workers", int64(o.Workers)},
 		{"MaxExactSamples", int64(o.MaxExactSamples)},
 		{"MaxResultPoints", int64(o.MaxResultPoints)},
@@ -117,6 +126,9 @@ func (o Options) validate() error {
 		if field.value < 0 {
 			return fmt.Errorf("option %s is %d, it must not be negative", field.name, field.value)
 		}
+	}
+	if o.MaxWALBytes != 0 && o.MaxWALBytes < minWALBytes {
+		return fmt.Errorf("option MaxWALBytes is %d, it must be at least %d: two segments", o.MaxWALBytes, minWALBytes)
 	}
 	if o.Sync > SyncOff {
 		return fmt.Errorf("option Sync is %d, which is none of SyncAlways, SyncInterval and SyncOff", o.Sync)

@@ -144,33 +144,18 @@ func (s *oracleSeries) fill(r AggregateRequest, buckets map[int]*oracleBucket) {
 		}
 		return number
 	}
-	var previous, base, first model.Sample
-	seen, increase, in := false, 0.0, 0
-	current := -1
-	leave := func() {
-		if current >= 0 && in > 0 {
-			b := buckets[current]
-			if elapsed := previous.Time - base.Time; elapsed > 0 {
-				b.rate += increase / (float64(elapsed) / 1e9)
-				b.increase += increase
-				b.rates++
-			}
-			b.delta += previous.Value - first.Value
-			b.deltas++
-		}
-		increase, in = 0, 0
+	type share struct {
+		samples           []model.Sample // finite ones
+		increase, elapsed float64
 	}
+	shares := make(map[int]*share)
+	var previous *model.Sample // the finite sample before, unless a marker stands between
 	for _, sample := range s.sorted(r.From-lookback, r.To) {
 		if model.IsStale(sample.Value) {
-			leave()
-			seen = false
+			previous = nil
 			continue
 		}
 		number := bucketAt(sample.Time)
-		if number != current {
-			leave()
-			current = number
-		}
 		if number >= 0 {
 			if buckets[number] == nil {
 				buckets[number] = &oracleBucket{}
@@ -180,23 +165,33 @@ func (s *oracleSeries) fill(r AggregateRequest, buckets map[int]*oracleBucket) {
 		if math.IsNaN(sample.Value) {
 			continue
 		}
-		if in == 0 {
-			base, first = sample, sample
-			if seen {
-				base = previous
+		if number >= 0 {
+			if shares[number] == nil {
+				shares[number] = &share{}
+			}
+			mine := shares[number]
+			mine.samples = append(mine.samples, sample)
+			if previous != nil {
+				mine.elapsed += float64(sample.Time-previous.Time) / 1e9
+				if sample.Value >= previous.Value {
+					mine.increase += sample.Value - previous.Value
+				} else {
+					mine.increase += sample.Value
+				}
 			}
 		}
-		if seen {
-			if step := sample.Value - previous.Value; step >= 0 {
-				increase += step
-			} else {
-				increase += sample.Value
-			}
-		}
-		in++
-		previous, seen = sample, true
+		previous = &sample
 	}
-	leave()
+	for number, mine := range shares {
+		b := buckets[number]
+		if mine.elapsed > 0 {
+			b.rate += mine.increase / mine.elapsed
+			b.increase += mine.increase
+			b.rates++
+		}
+		b.delta += mine.samples[len(mine.samples)-1].Value - mine.samples[0].Value
+		b.deltas++
+	}
 }
 
 // value computes a function in the most direct way; tolerance is how far an answer may be off, for
@@ -227,7 +222,7 @@ func (b *oracleBucket) value(f Function) (value, tolerance float64) {
 		return presentIf(b.deltas > 0, b.delta), 1e-9 * (1 + magnitude)
 	}
 	if len(finite) == 0 {
-		return missing, 0
+		return Missing(), 0
 	}
 	n := float64(len(finite))
 	sum := 0.0
@@ -258,6 +253,9 @@ func (b *oracleBucket) value(f Function) (value, tolerance float64) {
 		high := finite[int(math.Ceil(rank))]
 		if low == high || rank == math.Floor(rank) {
 			return low, 0
+		}
+		if math.IsInf(low, 0) || math.IsInf(high, 0) { // between -Inf and +Inf there is no number
+			return low + high, 0
 		}
 		return low + (high-low)*(rank-math.Floor(rank)), 1e-9 * (1 + math.Abs(low) + math.Abs(high))
 	}

@@ -176,8 +176,8 @@ func (p *partial) merge(other *partial) {
 	p.values = append(p.values, other.values...)
 }
 
-// missing is the value that IsMissing knows.
-var missing = math.Float64frombits(0x7ff0000000000002)
+// Missing returns the value that IsMissing knows.
+func Missing() float64 { return math.Float64frombits(0x7ff0000000000002) }
 
 // value computes a function. It may reorder p.values.
 func (p *partial) value(f Function) float64 {
@@ -196,7 +196,7 @@ func (p *partial) value(f Function) float64 {
 		return presentIf(p.deltas > 0, p.delta)
 	}
 	if p.finite == 0 {
-		return missing
+		return Missing()
 	}
 	switch f.Kind {
 	case Avg:
@@ -223,7 +223,7 @@ func presentIf(present bool, value float64) float64 {
 	if present {
 		return value
 	}
-	return missing
+	return Missing()
 }
 
 // quantile interpolates linearly between the two nearest ranks, as numpy does by default (Hyndman and
@@ -237,8 +237,14 @@ func quantile(values []float64, q float64) float64 {
 	}
 	fraction := rank - float64(low)
 	a, b := values[low], values[low+1]
-	if fraction == 0 || a == b {
-		return a // infinities would make NaN below
+	switch step := b - a; {
+	case fraction == 0 || a == b:
+		return a
+	case math.IsInf(step, 0): // an end is infinite, or they are too far apart for their difference
+		return a*(1-fraction) + b*fraction
+	case fraction < 0.5:
+		return a + step*fraction
+	default:
+		return b - step*(1-fraction)
 	}
-	return a + (b-a)*fraction
 }

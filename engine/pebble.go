@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,14 +18,15 @@ const chunkStoreFormat = pebble.FormatTableFormatV6
 
 // pebbleOptions configures the chunk store. Its values are compressed already, so its own compression
 // is the fastest there is.
-func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
+func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
+	opts := db.opts
 	options := &pebble.Options{
 		FS:                 markerFS{opts.FS},
 		Cache:              cache,
 		FormatMajorVersion: chunkStoreFormat,
 		Merger:             index.NewMerger(),
 		MemTableSize:       32 << 20,
-		Logger:             pebbleLogger{opts.Logger},
+		Logger:             pebbleLogger{opts.Logger, db.storeFailed},
 	}
 	compression := pebble.DBCompressionFastest
 	compression.Levels[0] = block.NoCompression // what is there is rewritten soon
@@ -38,7 +38,10 @@ func pebbleOptions(opts Options, cache *pebble.Cache) *pebble.Options {
 }
 
 // pebbleLogger passes on what Pebble has to say; its chatter about compactions is for debugging.
-type pebbleLogger struct{ log *slog.Logger }
+type pebbleLogger struct {
+	log  *slog.Logger
+	fail func(message string) // ends the process
+}
 
 func (l pebbleLogger) Infof(format string, args ...any) {
 	l.log.Debug("chunk store: " + fmt.Sprintf(format, args...))
@@ -50,10 +53,7 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 
 // Fatalf is called when Pebble can't go on after a failed write of its own log or MANIFEST, and must not
 // return. What was acknowledged is in our log, so ending the process loses nothing, and going on might.
-func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.log.Error("chunk store: "+fmt.Sprintf(format, args...), "advice", "free disk space or repair the disk, then start again")
-	os.Exit(1)
-}
+func (l pebbleLogger) Fatalf(format string, args ...any) { l.fail(fmt.Sprintf(format, args...)) }
 
 // markerFS makes what a Pebble marker names durable before the marker. Pebble creates a MANIFEST and
 // then, before the next fsync of the folder, the marker that names it; after a crash a file system may

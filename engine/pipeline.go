@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -13,10 +16,9 @@ import (
 )
 
 const (
-	// A frame takes the batches that wait, up to this many samples.
-	maxFrameSamples = 1 << 20
-	// Definitions of new series are cut into frames of about this size.
+	// Definitions of new series are cut into frames of about this size. The largest takes 80 KiB.
 	maxDefinitionBytes = 8 << 20
+	definitionStep     = 64
 	// A frame's buffer that grew larger is not kept.
 	keepFrameBytes = 4 << 20
 )
@@ -31,6 +33,7 @@ type commit struct {
 
 	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
 	taken   bool      // a leader has it; guarded by the build stage
+	err     error     // why it alone is not in its frame
 	done    chan error
 }
 
@@ -137,6 +140,13 @@ func (p *pipeline) close() {
 
 // lead carries the waiting commits through the stages. The caller holds the build stage.
 func (p *pipeline) lead() {
+	// A panic on the way would leave the stages taken and every writer waiting. It can only mean that our
+	// own code is wrong, so the process ends: what is acknowledged is in the log.
+	defer func() {
+		if fault := recover(); fault != nil {
+			p.db.die("fault in the write path", fmt.Errorf("%v\n%s", fault, debug.Stack()))
+		}
+	}()
 	f := frames.Get().(*frame)
 	f.payload, f.commits, f.barrier, f.err = f.payload[:0], f.commits[:0], nil, nil
 	p.take()
@@ -156,7 +166,7 @@ func (p *pipeline) lead() {
 	p.applying.Unlock()
 
 	for _, c := range f.commits {
-		c.done <- f.err
+		c.done <- cmp.Or(c.err, f.err)
 	}
 	clear(f.commits)
 	if cap(f.payload) > keepFrameBytes {
@@ -165,18 +175,19 @@ func (p *pipeline) lead() {
 	frames.Put(f)
 }
 
-// take moves waiting commits into the group: up to the first barrier, or until there are enough samples
-// for a frame.
+// take moves waiting commits into the group: up to the first barrier, or until they are as large as a
+// batch may be.
 func (p *pipeline) take() {
 	p.group = p.group[:0]
 	p.waitingMu.Lock()
 	defer p.waitingMu.Unlock()
-	samples := 0
+	samples, units := 0, 0
 	for _, c := range p.waiting {
-		if len(p.group) > 0 && samples+len(c.ids) > maxFrameSamples {
+		samples += len(c.ids)
+		units += len(c.units)
+		if len(p.group) > 0 && (samples > maxBatchSamples || units > maxBatchUnits) {
 			break
 		}
-		samples += len(c.ids)
 		c.taken = true
 		p.group = append(p.group, c)
 		if c.barrier != nil {
@@ -201,10 +212,16 @@ func (p *pipeline) encode(f *frame) {
 			continue
 		}
 		p.define(f, c.maxID)
+		start := len(f.payload)
 		for _, change := range c.units {
 			f.payload = record.AppendUnit(f.payload, change.id, change.unit)
 		}
 		f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
+		if len(f.payload) > wal.MaxFrameBytes {
+			f.payload = f.payload[:start]
+			c.err = &LimitError{Limit: "frame_bytes", Max: wal.MaxFrameBytes, Advice: "write smaller batches"}
+			continue
+		}
 		p.next++
 	}
 	f.last, f.defined = p.next-1, p.defined
@@ -214,7 +231,7 @@ func (p *pipeline) encode(f *frame) {
 // one frame, what there is so far is written ahead, with an empty batch at its end.
 func (p *pipeline) define(f *frame, maxID model.SeriesID) {
 	for p.defined <= maxID {
-		end := min(maxID+1, p.defined+4096)
+		end := min(maxID+1, p.defined+definitionStep)
 		p.db.active.Definitions(p.defined, end, func(id model.SeriesID, identity []byte) {
 			f.payload = record.AppendDefinition(f.payload, id, identity)
 		})
@@ -286,7 +303,11 @@ func (p *pipeline) apply(f *frame) {
 	if invariants.Enabled {
 		p.checkOrder(f)
 	}
+	p.applier.SetPeriod(p.db.period())
 	for _, c := range f.commits {
+		if c.err != nil {
+			continue
+		}
 		for _, change := range c.units {
 			p.db.setUnit(change.id, change.unit)
 		}

@@ -40,11 +40,13 @@ func (db *DB) pin(f found, from, to int64) *pin {
 	inHead := make(map[model.Partition]bool)
 	for i, id := range f.ids {
 		p.views[i] = db.head.Views(nil, id)
-		for _, view := range p.views[i] {
+		for j := range p.views[i] {
+			view := &p.views[i][j]
+			view.SortLate()
 			if invariants.Enabled {
-				checkView(id, view)
+				checkView(id, *view)
 			}
-			notePartitions(inHead, view, from, to)
+			notePartitions(inHead, *view, from, to)
 		}
 	}
 	p.partitions = db.partitionsIn(from, to)
@@ -131,7 +133,7 @@ func (r *partitionReader) load(i int) error {
 		}
 	}
 	for age, view := range r.pin.views[i] {
-		r.merger.addView(view, headRank+2*age)
+		r.merger.addView(view, headRank+2*age, r.from, r.to)
 	}
 	return nil
 }

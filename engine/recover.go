@@ -25,9 +25,6 @@ func (db *DB) recover() (wal.LSN, error) {
 	db.active = index.NewActive(meta.Defined)
 	db.accepted.Store(meta.Accepted)
 	db.flush.checkpoint, db.flush.defined = meta.LSN, meta.Defined
-	for _, id := range db.store.names {
-		db.flush.nextName = max(db.flush.nextName, id+1)
-	}
 	if db.log, err = wal.Open(wal.Options{FS: db.opts.FS, Dir: db.opts.FS.PathJoin(db.dir, "wal")}); err != nil {
 		return 0, fmt.Errorf("open the write-ahead log: %w", err)
 	}
@@ -41,9 +38,6 @@ func (db *DB) recover() (wal.LSN, error) {
 		return 0, fmt.Errorf("replay the write-ahead log: %w", err)
 	}
 	r.drain()
-	if err := db.log.Truncate(db.flush.checkpoint); err != nil {
-		return 0, fmt.Errorf("drop the log up to the checkpoint: %w", err)
-	}
 	if err := r.finish(result); err != nil {
 		return 0, err
 	}
@@ -55,6 +49,9 @@ func (db *DB) recover() (wal.LSN, error) {
 	if result.LastLSN < meta.LSN {
 		return 0, fmt.Errorf("%w: the write-ahead log ends at LSN %d, before the checkpoint at LSN %d: its newest files are missing",
 			ErrCorrupt, result.LastLSN, meta.LSN)
+	}
+	if err := db.log.Truncate(db.flush.checkpoint); err != nil {
+		return 0, fmt.Errorf("drop the log up to the checkpoint: %w", err)
 	}
 	return result.LastLSN + 1, nil
 }
@@ -69,8 +66,7 @@ type replay struct {
 	checkpoint wal.LSN
 	lsn        wal.LSN        // of the last batch applied
 	defined    model.SeriesID // ids from here on are new to the catalogue
-	nameOf     func(nameID uint64) (string, bool)
-	known      []uint64 // bit set of the series that are active
+	known      []uint64       // bit set of the series that are active
 	unknown    []model.SeriesID
 	samples    int
 
@@ -96,7 +92,6 @@ func newReplay(db *DB, meta checkpointMeta) *replay {
 		checkpoint: meta.LSN,
 		lsn:        meta.LSN,
 		defined:    meta.Defined,
-		nameOf:     db.nameOf(),
 		lost:       make(map[model.SeriesID]bool),
 		free:       make(chan *replayBatch, replayQueue),
 	}
@@ -104,6 +99,7 @@ func newReplay(db *DB, meta checkpointMeta) *replay {
 		r.free <- new(replayBatch)
 	}
 	for _, applier := range db.head.Appliers(db.opts.Workers) {
+		applier.SetPeriod(db.period())
 		queue := make(chan *replayBatch, replayQueue)
 		r.workers = append(r.workers, queue)
 		r.running.Go(func() { r.work(applier, queue) })
@@ -252,7 +248,7 @@ func (r *replay) know(ids []model.SeriesID) (bool, error) {
 
 // load makes series of the catalogue active. When one is missing, it goes on one by one.
 func (r *replay) load(ids []model.SeriesID) error {
-	err := index.LoadSeries(r.db.chunks, r.nameOf, ids, func(series model.Series) error {
+	err := index.LoadSeries(r.db.chunks, r.db.nameOf, ids, func(series model.Series) error {
 		r.db.active.Insert(series)
 		return nil
 	})
@@ -325,27 +321,13 @@ func (r *replay) mark(id model.SeriesID) {
 
 // flushIfFull keeps the head within its bounds while a long log is replayed.
 func (r *replay) flushIfFull() error {
-	if r.db.head.Samples() < 2*int64(r.db.opts.FlushSamples) {
-		return nil
+	if r.db.head.Samples() < 2*int64(r.db.opts.FlushSamples) || len(r.lost) > 0 {
+		return nil // nothing becomes final before it is known whether what is lost may be
 	}
 	r.drain()
 	at := cut{lsn: r.lsn, defined: r.defined, accepted: r.db.accepted.Load()}
 	if at.lsn == r.db.flush.checkpoint {
 		return nil
 	}
-	return r.db.flushFrozen(at, r.db.head.Freeze())
-}
-
-// nameOf returns the inverse of the map of names.
-func (db *DB) nameOf() func(nameID uint64) (string, bool) {
-	db.store.mu.RLock()
-	defer db.store.mu.RUnlock()
-	names := make(map[uint64]string, len(db.store.names))
-	for name, id := range db.store.names {
-		names[id] = name
-	}
-	return func(nameID uint64) (string, bool) {
-		name, found := names[nameID]
-		return name, found
-	}
+	return r.db.flushFrozen(at, r.db.head.Freeze(r.db.period()))
 }

@@ -14,7 +14,7 @@ import (
 var ErrNoName = errors.New("a selection needs the name of one metric")
 
 // Select returns the series that match and may have samples in the range, by id. What may be is decided
-// by day for stored samples; a series with samples in memory is always returned.
+// by day for stored samples; a series with samples in the head is always returned.
 func (db *DB) Select(ctx context.Context, s Selection) ([]model.Series, error) {
 	if err := db.enter(); err != nil {
 		return nil, err
@@ -40,7 +40,12 @@ func (db *DB) find(ctx context.Context, s Selection) (found, error) {
 		return found{}, err
 	}
 	// Memory first: a series that is flushed meanwhile is then found in both places, not in none.
-	set := db.active.Select(s.Matchers)
+	set := index.NewSet()
+	for id := range db.active.Select(s.Matchers).All() {
+		if db.head.Has(id) {
+			set.Add(id)
+		}
+	}
 	for _, partition := range db.partitionsIn(s.From, s.To) {
 		if err := ctx.Err(); err != nil {
 			return found{}, err
@@ -102,7 +107,7 @@ func (db *DB) describe(ids []model.SeriesID) ([]model.Series, error) {
 		return series, nil
 	}
 	next := 0
-	err := index.LoadSeries(db.chunks, db.nameOf(), missing, func(s model.Series) error {
+	err := index.LoadSeries(db.chunks, db.nameOf, missing, func(s model.Series) error {
 		series[places[next]] = s
 		next++
 		return nil
@@ -111,6 +116,14 @@ func (db *DB) describe(ids []model.SeriesID) ([]model.Series, error) {
 		return nil, fmt.Errorf("load series: %w", err)
 	}
 	return series, nil
+}
+
+// nameOf returns the name of a metric by its number.
+func (db *DB) nameOf(nameID uint64) (string, bool) {
+	db.store.mu.RLock()
+	defer db.store.mu.RUnlock()
+	name, found := db.store.nameOf[nameID]
+	return name, found
 }
 
 // lookupStored finds a series that is in the catalogue but not in memory, and takes it into memory.

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -23,7 +24,11 @@ func (db *DB) checkSpace() {
 	}
 	full := usage.AvailBytes < uint64(db.opts.MinFreeBytes)
 	if db.diskFull.Swap(full) != full {
-		db.opts.Logger.Warn("free disk space", "available", usage.AvailBytes, "needed", db.opts.MinFreeBytes, "writes_refused", full)
+		message := "there is room on the disk again; writes are accepted"
+		if full {
+			message = "the disk is nearly full; writes are refused"
+		}
+		db.opts.Logger.Warn(message, "available_bytes", usage.AvailBytes, "needed_bytes", db.opts.MinFreeBytes)
 	}
 }
 
@@ -55,7 +60,7 @@ func (db *DB) makeBallast() error {
 
 // dropBallast gives the ballast up if err says that the disk is full.
 func (db *DB) dropBallast(err error) {
-	if !errors.Is(err, syscall.ENOSPC) {
+	if !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), syscall.ENOSPC.Error()) {
 		return
 	}
 	if err := db.opts.FS.Remove(db.ballastPath()); err != nil {
@@ -63,4 +68,11 @@ func (db *DB) dropBallast(err error) {
 		return
 	}
 	db.opts.Logger.Error("the disk is full; the ballast was removed to make room for a restart", "bytes", ballastBytes)
+}
+
+// storeFailed ends the process after the chunk store could not write. Pebble tells why as text only.
+func (db *DB) storeFailed(message string) {
+	err := errors.New(message)
+	db.dropBallast(err)
+	db.die("the chunk store can't go on; free disk space or repair the disk, then start again", err)
 }

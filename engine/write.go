@@ -2,12 +2,18 @@ package engine
 
 import (
 	"fmt"
+	"os"
+	"time"
 
 	"github.com/flopynet/collector/model"
 )
 
-// maxBatchSamples is how many samples one record of the log takes; a larger batch becomes several.
-const maxBatchSamples = 1 << 20
+// A batch that is larger than one record of the log can be becomes several, one behind the other. The
+// largest samples take 30 bytes, the largest unit 270, so that a frame stays below wal.MaxFrameBytes.
+const (
+	maxBatchSamples = 1 << 20
+	maxBatchUnits   = 1 << 16
+)
 
 // Resolve returns the id of the series with this identity and gives it one if it is new. tags must be
 // normalized and hold the source; name and tags must have passed model.CheckSeries. A new series
@@ -34,34 +40,44 @@ func (db *DB) CheckTime(ns int64) error {
 	switch {
 	case ns < model.MinTime:
 		return &TimeError{Time: ns, Reason: "is before 1970-01-01, the earliest time that can be stored"}
-	case ns > model.MaxTime:
-		return &TimeError{Time: ns, Reason: "is after 2262-04-11, the latest time that can be stored"}
+	case ns >= model.MaxTime: // ranges end before it
+		return &TimeError{Time: ns, Reason: "is not before 2262-04-11, the end of what can be stored"}
 	case db.opts.Retention > 0 && ns < db.opts.Now().Add(-db.opts.Retention).UnixNano():
-		return &TimeError{Time: ns, Reason: fmt.Sprintf("is older than the retention of %s", db.opts.Retention)}
+		return &TimeError{Time: ns, Reason: "is older than the retention of " + spell(db.opts.Retention)}
 	}
 	return nil
 }
 
-// Write returns once the batch is in the log, synced as Options.Sync says, and visible to reads.
+// spell writes a duration in days where it is some whole days.
+func spell(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > day && d%day == 0 {
+		return fmt.Sprintf("%d days", d/day)
+	}
+	return d.String()
+}
+
+// Write returns once the batch is in the log, synced as Options.Sync says, and visible to reads. After an
+// error some of a batch of more than a million samples may be stored; writing it again changes nothing.
 func (db *DB) Write(b *Batch) error {
-	if b.Len() == 0 {
+	if b.Len() == 0 && len(b.units) == 0 {
 		return nil
 	}
 	if err := db.admit(b.Len()); err != nil {
 		return err
 	}
 	defer db.waiting.Add(-int64(b.Len()))
-	for from := 0; from < b.Len(); from += maxBatchSamples {
-		to := min(from+maxBatchSamples, b.Len())
+	samples, units := 0, 0
+	for samples < b.Len() || units < len(b.units) {
 		c := commits.Get().(*commit)
-		c.ids, c.times, c.values = b.ids[from:to], b.times[from:to], b.values[from:to]
+		nextSamples, nextUnits := min(samples+maxBatchSamples, b.Len()), min(units+maxBatchUnits, len(b.units))
+		c.ids, c.times, c.values = b.ids[samples:nextSamples], b.times[samples:nextSamples], b.values[samples:nextSamples]
+		c.units = b.units[units:nextUnits]
 		c.maxID = b.maxID
-		if from == 0 {
-			c.units = b.units
-		}
 		if err := db.pipe.submit(c); err != nil {
 			return err
 		}
+		samples, units = nextSamples, nextUnits
 	}
 	return nil
 }
@@ -88,11 +104,17 @@ func (db *DB) writeError() error {
 	if db.diskFull.Load() {
 		return ErrDiskFull
 	}
-	if db.log.Size() > db.opts.MaxWALBytes {
+	if db.log.Size() > db.opts.MaxWALBytes || db.head.Samples() > int64(db.opts.MaxHeadSamples) {
 		db.requestFlush()
 		return ErrBehind
 	}
 	return nil
+}
+
+// die ends the process when going on would put data at risk. What was acknowledged is in the log.
+func (db *DB) die(message string, err error) {
+	db.opts.Logger.Error(message, "err", err)
+	os.Exit(1)
 }
 
 // fail stops writes for good: after a failed write or fsync nobody knows what the disk holds.

@@ -21,15 +21,13 @@ const (
 // series. The zero builder is empty.
 type PostingsBuilder struct {
 	byKey map[string]map[string]*posting // tag key, then value
-	count int
 }
 
-// Add gathers the postings of a series. The strings of s are kept until Reset.
+// Add gathers the postings of a series. The strings of s are kept.
 func (p *PostingsBuilder) Add(s model.Series) {
 	if p.byKey == nil {
 		p.byKey = make(map[string]map[string]*posting)
 	}
-	p.count++
 	p.addTag(allKey, allValue, s.ID)
 	p.addTag(model.NameKey, s.Name, s.ID)
 	for _, tag := range s.Tags {
@@ -49,15 +47,6 @@ func (p *PostingsBuilder) addTag(key, value string, id model.SeriesID) {
 		values[value] = series
 	}
 	series.add(id)
-}
-
-// Len returns the number of calls of Add since the last Reset.
-func (p *PostingsBuilder) Len() int { return p.count }
-
-// Reset empties the builder.
-func (p *PostingsBuilder) Reset() {
-	clear(p.byKey)
-	p.count = 0
 }
 
 // Write merges the postings into those of a partition, in the order of their keys. It may be called for

@@ -9,6 +9,7 @@ type Applier struct {
 	from int // first shard
 	to   int // behind the last shard
 
+	period int64   // see SetPeriod
 	order  []int32 // indexes of the batch's samples, grouped by shard
 	starts [shardCount + 1]int32
 }
@@ -22,6 +23,9 @@ func (h *Head) Appliers(n int) []*Applier {
 	}
 	return appliers
 }
+
+// SetPeriod sets what Freeze compares its period with for series written from now on.
+func (a *Applier) SetPeriod(period int64) { a.period = period }
 
 // Apply stores those samples of a batch whose series are in the applier's shards, in the batch's order
 // for each series. The three slices are columns of equal length.
@@ -40,6 +44,7 @@ func (a *Applier) Apply(ids []model.SeriesID, times []int64, values []float64) {
 			if s.cur == nil {
 				s.cur = newData(s.frozen)
 			}
+			s.cur.period = a.period
 			if s.cur.add(times[i], values[i]) {
 				added++
 			}

@@ -22,7 +22,7 @@ type data struct {
 
 	count    int   // of samples held, overwritten ones included
 	blockMax int64 // newest time in closed and open; -1: none
-	touched  bool  // written to since the last freeze
+	period   int64 // of the last write
 }
 
 // newData returns the place for a new generation of a series; before is the frozen one, or nil.
@@ -37,7 +37,6 @@ func newData(before *data) *data {
 // add stores a sample; a later call wins over an earlier one with the same time. It reports whether the
 // sample takes room of its own, which an overwrite in the tail doesn't.
 func (d *data) add(time int64, value float64) bool {
-	d.touched = true
 	n := len(d.tail)
 	switch {
 	case time <= d.blockMax:
@@ -155,5 +154,6 @@ func (d *data) join(newer *data) error {
 	for _, sample := range v.Late {
 		d.add(sample.Time, sample.Value)
 	}
+	d.period = newer.period
 	return nil
 }

@@ -95,21 +95,20 @@ func (sh *shard) each(shardNumber int, fn func(id model.SeriesID, s *series)) {
 type Frozen struct {
 	ID    model.SeriesID
 	Count int  // of samples, overwritten ones included
-	Idle  bool // nothing came for the series between the freeze before and this one
+	Idle  bool // nothing came for the series in this period and the one before
 }
 
 // Freeze makes what every series holds immutable and returns which series those are, by id. Nothing may
 // be frozen already. It must run between two calls of Apply, so that all shards freeze at one position
-// of the log.
-func (h *Head) Freeze() []Frozen {
+// of the log. The period is a count of time that says which series are idle.
+func (h *Head) Freeze(period int64) []Frozen {
 	var frozen []Frozen
 	for i := range h.shards {
 		sh := &h.shards[i]
 		sh.mu.Lock()
 		sh.each(i, func(id model.SeriesID, s *series) {
 			s.frozen, s.cur = s.cur, nil
-			frozen = append(frozen, Frozen{ID: id, Count: s.frozen.count, Idle: !s.frozen.touched})
-			s.frozen.touched = false
+			frozen = append(frozen, Frozen{ID: id, Count: s.frozen.count, Idle: s.frozen.period < period-1})
 		})
 		sh.mu.Unlock()
 	}
@@ -131,6 +130,15 @@ func (h *Head) FrozenView(id model.SeriesID, compress bool) View {
 		s.frozen.compressTail()
 	}
 	return s.frozen.view()
+}
+
+// Has reports whether the head holds samples of the series.
+func (h *Head) Has(id model.SeriesID) bool {
+	sh := &h.shards[shardOf(id)]
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	s := sh.find(id)
+	return s != nil && (s.cur != nil || s.frozen != nil)
 }
 
 // Release forgets the frozen samples of the series: they are in chunks now.

@@ -47,7 +47,8 @@ func contents(t *testing.T, h *Head, id model.SeriesID) map[int64]uint64 {
 			last = sample.Time
 			merged[sample.Time] = math.Float64bits(sample.Value)
 		}
-		for _, sample := range view.SortLate(nil) {
+		view.SortLate()
+		for _, sample := range view.Late {
 			merged[sample.Time] = math.Float64bits(sample.Value)
 		}
 	}
@@ -94,7 +95,7 @@ func TestAgainstModel(t *testing.T) {
 				}
 			case op == 8 && !isFrozen:
 				isFrozen = true
-				series := h.Freeze()
+				series := h.Freeze(0)
 				for i := range current {
 					frozen[i], current[i] = current[i], map[int64]uint64{}
 				}
@@ -150,7 +151,7 @@ func TestReleaseEmptiesTheCount(t *testing.T) {
 	for i := range int64(100) {
 		applier.Apply([]model.SeriesID{7, 7}, []int64{i * 10, 50}, []float64{1, 2})
 	}
-	frozen := h.Freeze()
+	frozen := h.Freeze(0)
 	if len(frozen) != 1 || frozen[0].ID != 7 || int64(frozen[0].Count) != h.Samples() {
 		t.Fatalf("frozen %+v, head counts %d", frozen, h.Samples())
 	}
@@ -163,35 +164,42 @@ func TestReleaseEmptiesTheCount(t *testing.T) {
 func TestIdle(t *testing.T) {
 	h := New()
 	applier := h.Appliers(1)[0]
-	apply := func(ids ...model.SeriesID) {
+	apply := func(period int64, ids ...model.SeriesID) {
+		applier.SetPeriod(period)
 		for _, id := range ids {
 			applier.Apply([]model.SeriesID{id}, []int64{h.Samples() + 1}, []float64{0})
 		}
 	}
-	round := func() (idle []model.SeriesID) {
+	idle := func(period int64) (idle []model.SeriesID) {
 		var all []model.SeriesID
-		for _, series := range h.Freeze() {
+		for _, series := range h.Freeze(period) {
 			all = append(all, series.ID)
 			if series.Idle {
 				idle = append(idle, series.ID)
 			}
 		}
-		apply(2) // while frozen
 		if err := h.Thaw(all); err != nil {
 			t.Fatal(err)
 		}
 		return idle
 	}
-	apply(1, 2)
-	if idle := round(); len(idle) != 0 {
-		t.Fatalf("series %v are idle right after their first samples", idle)
+	apply(5, 1, 2)
+	if got := idle(6); len(got) != 0 {
+		t.Fatalf("series %v are idle one period after their samples", got)
 	}
-	if idle := round(); !slices.Equal(idle, []model.SeriesID{1}) {
-		t.Fatalf("series %v are idle, want 1", idle)
+	apply(6, 2)
+	for range 2 { // a freeze by itself makes nothing idle
+		if got := idle(7); !slices.Equal(got, []model.SeriesID{1}) {
+			t.Fatalf("series %v are idle, want 1", got)
+		}
 	}
-	apply(1)
-	if idle := round(); len(idle) != 0 {
-		t.Fatalf("series %v are idle after new samples", idle)
+	h.Freeze(7)
+	apply(7, 1) // while frozen
+	if err := h.Thaw([]model.SeriesID{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if got := idle(8); !slices.Equal(got, []model.SeriesID{2}) {
+		t.Fatalf("series %v are idle, want 2", got)
 	}
 }
 
@@ -241,7 +249,7 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	for i := range int64(20_000) {
 		applier.Apply([]model.SeriesID{3}, []int64{i * 1e9}, []float64{float64(i)})
 		if i%1000 == 999 {
-			h.Freeze()
+			h.Freeze(0)
 			if i%2000 == 999 {
 				h.FrozenView(3, true)
 				h.Release([]model.SeriesID{3})
@@ -279,7 +287,7 @@ func BenchmarkApply(b *testing.B) {
 			if got := h.Samples(); got != 4000*batch {
 				b.Fatalf("head holds %d samples", got)
 			}
-			h.Freeze()
+			h.Freeze(0)
 			h.Release(ids)
 			b.StartTimer()
 		}

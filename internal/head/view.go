@@ -16,20 +16,9 @@ type View struct {
 	Late   []model.Sample // in order of arrival; the last of equal times stands
 }
 
-// Count returns the number of samples, overwritten ones included.
-func (v View) Count() int {
-	count := len(v.Tail) + len(v.Late)
-	for _, block := range v.Blocks {
-		count += block.Count()
-	}
-	return count
-}
-
-// SortLate appends the late samples to dst in time order, without those that were overwritten.
-func (v View) SortLate(dst []model.Sample) []model.Sample {
-	start := len(dst)
-	dst = append(dst, v.Late...)
-	late := dst[start:]
+// SortLate brings the late samples into time order and leaves out those that were overwritten, on a copy.
+func (v *View) SortLate() {
+	late := slices.Clone(v.Late)
 	slices.SortStableFunc(late, func(a, b model.Sample) int { return cmp.Compare(a.Time, b.Time) })
 	kept := 0
 	for i := range late {
@@ -39,7 +28,7 @@ func (v View) SortLate(dst []model.Sample) []model.Sample {
 		late[kept] = late[i]
 		kept++
 	}
-	return dst[:start+kept]
+	v.Late = late[:kept]
 }
 
 // view returns a view of the data that later writes don't change but in its tail, which a reader that

@@ -1,0 +1,242 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
+)
+
+func closeDB(t *testing.T, db *DB) {
+	t.Helper()
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestManyUnits writes more units than a frame could hold: those of one series, of which the last
+// counts, and those of very many series.
+func TestManyUnits(t *testing.T) {
+	db := mustOpen(t, Options{FS: vfs.NewMem()})
+	long := strings.Repeat("u", model.MaxNameBytes-10)
+	id, err := db.Resolve("m", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch Batch
+	for i := range 300_000 {
+		batch.Add(id, int64(i), 1)
+		batch.SetUnit(id, fmt.Sprintf("%s%d", long, i))
+	}
+	for i := range maxBatchUnits + 100 {
+		other, err := db.Resolve("m", model.Tags{{Key: "n", Value: fmt.Sprint(i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.SetUnit(other, long)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := db.active.Unit(id), long+"299999"; got != want {
+		t.Fatalf("the unit is %q", got)
+	}
+	if got := db.active.Unit(id + maxBatchUnits + 100); got != long {
+		t.Fatalf("the last series' unit is %q", got)
+	}
+	put(t, db, "m", "still writable", 1, 1)
+	closeDB(t, db)
+}
+
+// TestHugeDefinitions registers series whose definitions together are larger than a frame.
+func TestHugeDefinitions(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	db := mustOpen(t, Options{FS: fs})
+	var tags model.Tags
+	for i := range 60 {
+		tags = append(tags, model.Tag{Key: fmt.Sprintf("key%02d", i), Value: strings.Repeat("v", 1000)})
+	}
+	const series = 1200 // of 60 KB each
+	var last model.SeriesID
+	for i := range series {
+		mine := append(slices.Clone(tags), model.Tag{Key: "z", Value: fmt.Sprint(i)})
+		id, err := db.Resolve("m", mine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = id
+	}
+	var batch Batch
+	batch.Add(last, 5, 7)
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+	closeDB(t, db)
+	db = mustOpen(t, Options{FS: crashed})
+	if got := db.active.Len(); got != series {
+		t.Fatalf("%d series were recovered", got)
+	}
+	expect(t, db, "m", "@5=7")
+	closeDB(t, db)
+}
+
+// TestFrameTooLarge checks the last resort: a commit that can't fit fails alone and the log goes on.
+func TestFrameTooLarge(t *testing.T) {
+	db := mustOpen(t, Options{FS: vfs.NewMem()})
+	id, err := db.Resolve("m", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &commit{done: make(chan error, 1), maxID: id}
+	for range wal.MaxFrameBytes / 250 {
+		c.units = append(c.units, unitChange{id: id, unit: strings.Repeat("u", 250)})
+	}
+	var limit *LimitError
+	if err := db.pipe.submit(c); !errors.As(err, &limit) {
+		t.Fatalf("a frame over the limit returns %v", err)
+	}
+	put(t, db, "m", "a", 1, 1)
+	expect(t, db, "m", "a@1=1")
+	closeDB(t, db)
+}
+
+// TestLogLimitIsLeft fails to remove segments while the log is over its limit: once that works, a flush
+// without news removes them.
+func TestLogLimitIsLeft(t *testing.T) {
+	var broken atomic.Bool
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && op.Kind == errorfs.OpRemove && strings.Contains(op.Path, "wal/") {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	db := mustOpen(t, Options{FS: fs, MaxWALBytes: minWALBytes, MaxHeadSamples: 1 << 30})
+	id, err := db.Resolve("m", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch Batch
+	for i := range 1 << 20 {
+		batch.Add(id, int64(i)<<33, math.Float64frombits(uint64(i)*0x9e3779b97f4a7c15>>2))
+	}
+	broken.Store(true)
+	for err == nil {
+		err = db.Write(&batch)
+	}
+	if !errors.Is(err, ErrBehind) {
+		t.Fatalf("a log at its limit returns %v", err)
+	}
+	if err := db.Flush(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("a flush that can't remove segments returns %v", err)
+	}
+	broken.Store(false)
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatalf("after the segments are gone a write returns %v, the log has %d bytes", err, db.log.Size())
+	}
+	closeDB(t, db)
+}
+
+func TestHeadLimit(t *testing.T) {
+	db := mustOpen(t, Options{FS: vfs.NewMem(), MaxHeadSamples: 1000, FlushSamples: 1 << 30})
+	id, err := db.Resolve("m", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch Batch
+	for i := range 1001 {
+		batch.Add(id, int64(i), 0)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	db.flush.mu.Lock() // the flush that a refused write asks for has to wait
+	err = db.Write(&batch)
+	db.flush.mu.Unlock()
+	if !errors.Is(err, ErrBehind) {
+		t.Fatalf("a head at its limit returns %v", err)
+	}
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	closeDB(t, db)
+}
+
+// TestFlushFailsAndIsRepeated fails a flush in its middle by a read error of the chunk store. Nothing
+// may be lost or doubled by that, and the next flush succeeds.
+func TestFlushFailsAndIsRepeated(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	var broken atomic.Bool
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if broken.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsRead && strings.HasSuffix(op.Path, ".sst") {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	opts := Options{FS: fs, MinChunkSamples: 1, CacheBytes: 1}
+	db := mustOpen(t, opts)
+	put(t, db, "m", "a", 1, 1)
+	closeDB(t, db)
+	db = mustOpen(t, opts)
+	// A new metric, so that the flush gives a number to its name before it fails.
+	put(t, db, "m", "a", 2, 2)
+	put(t, db, "new", "b", 3, 3)
+	broken.Store(true)
+	if err := db.Flush(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("a flush that can't read returns %v", err)
+	}
+	broken.Store(false)
+	put(t, db, "new", "b", 4, 4)
+	check := func() {
+		t.Helper()
+		expect(t, db, "m", "a@1=1 a@2=2")
+		expect(t, db, "new", "b@3=3 b@4=4")
+	}
+	check()
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	closeDB(t, db)
+	db = mustOpen(t, Options{FS: crashed})
+	check()
+	closeDB(t, db)
+}
+
+// TestSelectKnowsOnlyWhatIsStored resolves a series without writing to it.
+func TestSelectKnowsOnlyWhatIsStored(t *testing.T) {
+	db := mustOpen(t, Options{FS: vfs.NewMem(), MinChunkSamples: 1})
+	if _, err := db.Resolve("m", model.Tags{{Key: "host", Value: "ghost"}}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, db, "m", "a", 1, 1)
+	for range 2 {
+		series, err := db.Select(context.Background(), Selection{
+			Matchers: []*model.Matcher{model.EqualMatcher(model.NameKey, "m")}, To: 10})
+		if err != nil || len(series) != 1 || series[0].Tags.Get("host") != "a" {
+			t.Fatalf("series %v, %v", series, err)
+		}
+		if err := db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closeDB(t, db)
+}
