@@ -114,8 +114,8 @@ func (a *accumulator) change(group, bucket int, state *seriesState, times []int6
 			state.first = v
 		}
 		if state.seen {
-			if step := v - state.previous.Value; step >= 0 {
-				state.increase += step
+			if v >= state.previous.Value {
+				state.increase += v - state.previous.Value
 			} else {
 				state.increase += v
 			}
