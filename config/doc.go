@@ -1,6 +1,6 @@
 // Package config holds the collector's settings: their types, defaults and limits, and how they are
 // gathered. A value comes from the first of these that gives one: a command line flag, an environment
-// variable, the YAML file, the default.
+// variable that is not empty, the YAML file, the default.
 //
 // The three spellings of a setting follow from its key: storage.retention_days in the file is
 // --storage-retention-days on the command line and COLLECTOR_STORAGE_RETENTION_DAYS in the environment.

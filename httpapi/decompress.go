@@ -12,7 +12,8 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// maxZstdWindow bounds what a zstd frame may make the decoder keep; the levels up to 19 need 8 MiB.
+// maxZstdWindow bounds what a zstd frame may make the decoder keep. It is what RFC 9659 asks of HTTP, and
+// what the levels up to 19 need.
 const maxZstdWindow = 8 << 20
 
 // snappyMagic opens a stream in snappy's framing format; without it, a body is a single block.
@@ -51,6 +52,9 @@ func (b *body) decompress(encoding string, sent *sentReader, options *Options) e
 	if sent.err != nil {
 		return sent.err
 	}
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return zstdWindowTooLarge()
+	}
 	if failure := classify(err); failure.status != fasthttp.StatusInternalServerError {
 		return failure
 	}
@@ -77,6 +81,11 @@ func (b *body) unzstd(source io.Reader, limit int64) error {
 		return unexpected(err)
 	}
 	return b.fill(decoder, limit, "decompressed")
+}
+
+func zstdWindowTooLarge() error {
+	return invalidRequest("The request's body has too large a zstd window", detail{"limit", "zstd window bytes"},
+		detail{"max", maxZstdWindow}, detail{"issue", "compress it at level 19 or below and without --long"})
 }
 
 // unsnappy reads a single block, as Prometheus sends it, or the framing format.

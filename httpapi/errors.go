@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 
 	"github.com/valyala/fasthttp"
@@ -172,6 +173,8 @@ func malformed(cause error) *apiError {
 			detail{"limit", "header bytes"}, detail{"max", maxHeaderBytes})
 	case errors.As(cause, &netError) && netError.Timeout():
 		return newError(fasthttp.StatusRequestTimeout, "The request did not arrive in time")
+	case errors.Is(cause, io.ErrUnexpectedEOF):
+		return bodyCutShort()
 	default:
 		return invalidRequest("The request is not valid HTTP/1.1")
 	}

@@ -68,7 +68,7 @@ func fillGroup(group engine.Group, count, k int, how fill, edges []int64) series
 	out.buckets = make([]int, count)
 	out.values = make([]float64, count*k)
 	for i := range out.values {
-		out.values[i] = missing
+		out.values[i] = engine.Missing()
 	}
 	for bucket := range out.buckets {
 		out.buckets[bucket] = bucket
@@ -81,9 +81,6 @@ func fillGroup(group engine.Group, count, k int, how fill, edges []int64) series
 	}
 	return out
 }
-
-// missing is a value that engine.IsMissing knows.
-var missing = math.Float64frombits(0x7ff0000000000002)
 
 func allMissing(values []float64) bool {
 	for _, value := range values {

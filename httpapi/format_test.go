@@ -80,9 +80,7 @@ func TestEpochUnits(t *testing.T) {
 }
 
 func TestFillGroup(t *testing.T) {
-	if !engine.IsMissing(missing) {
-		t.Fatal("missing is not what the engine calls missing")
-	}
+	missing := engine.Missing()
 	// Buckets of 10, 10, 10, 30, 10: 0 20 30 60 70 as ends.
 	edges := []int64{0, 10, 20, 30, 60, 70}
 	group := engine.Group{Buckets: []int{1, 3}, Values: []float64{5, missing, 9, 7}}
@@ -139,6 +137,7 @@ func TestParseFill(t *testing.T) {
 }
 
 func TestAnswerSpellsSpecialValues(t *testing.T) {
+	missing := engine.Missing()
 	q, err := parseQuery(parseArgs("metric=m&granularity=1m&aggregation=avg,rate&from=0&to=300&group_by=zone"), "", 0, time.Second)
 	if err != nil {
 		t.Fatal(err)

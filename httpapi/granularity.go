@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -36,8 +38,11 @@ type granularity struct {
 func parseGranularity(text string) (granularity, error) {
 	width, err := timefmt.ParseDuration(text)
 	if err != nil || width == 0 {
-		issue := "use a number and ms, s, m, h, d or w, such as 5m or 1h30m, or auto"
-		return granularity{}, invalidParameter("granularity", text, issue)
+		issue := "it is zero"
+		if failure, ok := errors.AsType[*timefmt.ParseError](err); ok {
+			issue = failure.Reason
+		}
+		return granularity{}, invalidParameter("granularity", text, issue+"; auto chooses one that fits")
 	}
 	return granularity{text: text, width: int64(width)}, nil
 }
@@ -60,7 +65,7 @@ func tooManyBuckets(count int64) error {
 }
 
 // autoGranularity returns the smallest of autoSteps, or else the smallest doubled number of weeks, that
-// covers the range with at most maxPoints buckets, and the buckets' edges.
+// covers the range with at most maxPoints buckets, and the buckets' edges. Three buckets cover any range.
 func autoGranularity(from, to int64, zone *time.Location, maxPoints int) (granularity, []int64, error) {
 	try := func(text string) (granularity, []int64, error) {
 		g, err := parseGranularity(text)
@@ -78,7 +83,8 @@ func autoGranularity(from, to int64, zone *time.Location, maxPoints int) (granul
 			return g, edges, err
 		}
 	}
-	for weeks := int64(2); weeks <= 2*(to-from)/week+2; weeks *= 2 {
+	widest := min(2*((to-from)/week+1), math.MaxInt64/week)
+	for weeks := int64(2); weeks <= widest; weeks *= 2 {
 		if g, edges, err := try(strconv.FormatInt(weeks, 10) + "w"); err != nil || edges != nil {
 			return g, edges, err
 		}

@@ -181,6 +181,15 @@ func TestAutoGranularity(t *testing.T) {
 			t.Errorf("%s in %d points: %q with %d buckets, %v, want %q", test.length, test.maxPoints, got.text, len(edges)-1, err, test.want)
 		}
 	}
+	for _, maxPoints := range []int{3, defaultMaxPoints} {
+		got, edges, err := autoGranularity(model.MinTime, model.MaxTime, time.UTC, maxPoints)
+		if err != nil || len(edges)-1 > maxPoints {
+			t.Errorf("all time in %d points: %q with %d buckets, %v", maxPoints, got.text, len(edges)-1, err)
+		}
+	}
+	if _, _, err := autoGranularity(model.MinTime, model.MaxTime, time.UTC, 1); err == nil || !strings.Contains(err.Error(), "max_points") {
+		t.Errorf("all time in one point: %v", err)
+	}
 	// A single bucket is never enough for a range across the beginning of weeks.
 	if _, _, err := autoGranularity(mustTime(t, "1970-01-02"), mustTime(t, "1970-01-08"), time.UTC, 1); err == nil {
 		t.Error("one point for a range across two weeks is accepted")
@@ -191,6 +200,11 @@ func TestParseGranularityRefuses(t *testing.T) {
 	for _, text := range []string{"", "5", "m", "0m", "-5m", "5x", "5 m", "1.5h", "99999999w", "1h30", "AUTO"} {
 		if g, err := parseGranularity(text); err == nil {
 			t.Errorf("%q is read as %+v", text, g)
+		}
+	}
+	for text, want := range map[string]string{"99999999999w": "longer than 292 years", "5x": "such as 5m or 1h30m", "0m": "zero"} {
+		if _, err := parseGranularity(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
 	for _, name := range []string{"Local", "Mars/Olympus", "../../etc/passwd", "/etc/localtime"} {

@@ -158,6 +158,9 @@ func (s *sentReader) Read(p []byte) (int, error) {
 		s.err = bodyTooLarge("as sent", s.limit)
 		return 0, s.err
 	}
+	if length := s.request.http.Request.Header.ContentLength(); errors.Is(err, io.EOF) && s.limit-s.left < int64(length) {
+		err = io.ErrUnexpectedEOF // fasthttp takes the end of the connection for that of the body
+	}
 	switch {
 	case errors.Is(err, io.EOF):
 		s.request.bodyRead = true
@@ -178,11 +181,18 @@ func (r *request) limitSending() {
 
 // brokenBody is the answer, if anybody still hears it, to a body that does not arrive.
 func brokenBody(cause error) error {
+	if errors.Is(cause, io.ErrUnexpectedEOF) {
+		return bodyCutShort()
+	}
 	if failure := malformed(cause); failure.status == fasthttp.StatusRequestTimeout {
 		failure.message = "The request's body did not arrive in time"
 		return failure
 	}
 	return invalidRequest("The request's body is cut short or its chunks are malformed")
+}
+
+func bodyCutShort() *apiError {
+	return invalidRequest("The request's body was cut short", detail{"issue", "fewer bytes arrived than were announced"})
 }
 
 func bodyTooLarge(what string, limit int64) error {

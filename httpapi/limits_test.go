@@ -163,6 +163,74 @@ func TestBodyLimits(t *testing.T) {
 	ts.wantNoMemoryUsed()
 }
 
+// A client that sends all of its body before it reads, as most do, hears that the body is too large.
+func TestTooLongBodyIsReadToItsEnd(t *testing.T) {
+	ts := startServer(t, Options{MaxBodyBytes: 18 << 20}, echo)
+	const length = 34 << 20 // much more above the limit than sockets hold
+	answer := ts.rawExchange(fmt.Sprintf("POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", length) + strings.Repeat("x", length))
+	if !strings.HasPrefix(answer, "HTTP/1.1 413") {
+		t.Errorf("%.200s", answer)
+	}
+}
+
+func TestBodyCutShort(t *testing.T) {
+	ts := startServer(t, Options{}, echo)
+	for _, sent := range []int{0, 5, 20_000} {
+		for _, encoding := range []string{"identity", "zstd"} {
+			conn, err := net.Dial("tcp", ts.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: %s\r\nContent-Length: 30000\r\n\r\n%s",
+				encoding, encode(t, encoding, text(100_000))[:sent])
+			if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400") || !strings.Contains(string(answer), "body was cut short") {
+				t.Errorf("%s, %d bytes: %s, %v", encoding, sent, answer, err)
+			}
+			if err := conn.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestZstdWindow(t *testing.T) {
+	ts := startServer(t, Options{}, echo)
+	for _, single := range []bool{false, true} {
+		for window, accepted := range map[int]bool{maxZstdWindow: true, 2 * maxZstdWindow: false} {
+			var sent bytes.Buffer
+			encoder, err := zstd.NewWriter(&sent, zstd.WithWindowSize(window), zstd.WithSingleSegment(single))
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded := encoder.EncodeAll(make([]byte, window), nil)
+			if !single {
+				if _, err := encoder.Write(make([]byte, window)); err != nil {
+					t.Fatal(err)
+				}
+				if err := encoder.Close(); err != nil {
+					t.Fatal(err)
+				}
+				encoded = sent.Bytes()
+			}
+			answer := ts.do(http.MethodPost, "/echo", encoded, "Content-Encoding", "zstd")
+			if accepted {
+				if answer.status != http.StatusOK {
+					t.Errorf("window %d, single segment %v: %d %s", window, single, answer.status, answer.body)
+				}
+				continue
+			}
+			got := answer.wantError(t, http.StatusBadRequest, "INVALID_REQUEST")
+			if got.Details["max"] != float64(maxZstdWindow) || !strings.Contains(fmt.Sprint(got.Details["issue"]), "level 19") {
+				t.Errorf("window %d, single segment %v: %s", window, single, answer.body)
+			}
+		}
+	}
+}
+
 func TestMediaTypes(t *testing.T) {
 	ts := startServer(t, Options{}, echo)
 	for kind, accepted := range map[string]bool{

@@ -1,14 +1,18 @@
 package httpapi
 
-// nearestName returns the known name that is nearest to a mistyped one, or "" when none is near: more
-// than a third of it, and more than two letters, would have to change.
+import "strings"
+
+// nearestName returns the known name that is nearest to a mistyped one, upper and lower case being the
+// same, or "" when none is near: more than a third of it, and more than two letters or half of it, would
+// have to change.
 func nearestName(name string, known []string) string {
-	best, nearest := max(2, len(name)/3)+1, ""
+	best, nearest := min(max(2, len(name)/3), len(name)/2)+1, ""
 	if len(name) > 64 {
 		return ""
 	}
+	name = strings.ToLower(name)
 	for _, candidate := range known {
-		if distance := editDistance(name, candidate); distance < best && distance < len(candidate) {
+		if distance := editDistance(name, strings.ToLower(candidate)); distance < best && distance < len(candidate) {
 			best, nearest = distance, candidate
 		}
 	}

@@ -29,6 +29,9 @@ func (r *request) respondValue(status int, value any) {
 
 // getIndex answers GET / with the endpoints there are.
 func (s *Server) getIndex(r *request) error {
+	if err := r.noParams(); err != nil {
+		return err
+	}
 	type endpoint struct {
 		Method string `json:"method"`
 		Path   string `json:"path"`
@@ -45,11 +48,17 @@ func (s *Server) getIndex(r *request) error {
 }
 
 func (s *Server) getLive(r *request) error {
+	if err := r.noParams(); err != nil {
+		return err
+	}
 	r.respondValue(fasthttp.StatusOK, map[string]string{"status": "alive"})
 	return nil
 }
 
 func (s *Server) getReady(r *request) error {
+	if err := r.noParams(); err != nil {
+		return err
+	}
 	if !s.ready.Load() {
 		failure := newError(fasthttp.StatusServiceUnavailable, "Not ready", detail{"issue", "the collector is starting or stopping"})
 		failure.retryAfter = 1
@@ -61,6 +70,9 @@ func (s *Server) getReady(r *request) error {
 
 // getHealth answers GET /health: 200, or 503 when the collector cannot do its work.
 func (s *Server) getHealth(r *request) error {
+	if err := r.noParams(); err != nil {
+		return err
+	}
 	ctx, cancel := r.context(healthTimeout)
 	defer cancel()
 	report := s.health(ctx, r.received)

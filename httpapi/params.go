@@ -60,6 +60,12 @@ func parseParams(args *fasthttp.Args, known paramSet) (params, error) {
 	return given, nil
 }
 
+// noParams refuses every parameter, at an endpoint that has none.
+func (r *request) noParams() error {
+	_, err := parseParams(r.http.QueryArgs(), paramSet{})
+	return err
+}
+
 func unknownParameter(name string, known paramSet) error {
 	names := make([]string, 0, len(known))
 	for candidate := range known {

@@ -83,6 +83,18 @@ func TestTimeRange(t *testing.T) {
 	}
 }
 
+func TestNearestName(t *testing.T) {
+	known := []string{"aggregation", "cursor", "from", "to", "tz"}
+	for name, want := range map[string]string{
+		"agregation": "aggregation", "AGGREGATION": "aggregation", "Form": "from", "too": "to", "tzz": "tz",
+		"x": "", "ab": "", "fo": "to", "zzzz": "", "dddddd": "", "frxx": "from", "fxxx": "",
+	} {
+		if got := nearestName(name, known); got != want {
+			t.Errorf("%q: nearest is %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestEditDistance(t *testing.T) {
 	for _, test := range []struct {
 		a, b string

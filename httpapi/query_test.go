@@ -252,6 +252,7 @@ func TestQueryRaw(t *testing.T) {
 func TestQueryCSV(t *testing.T) {
 	ts := fleetServer(t)
 	ts.write("odd", "", []string{"source", "a", "value", `x,"y"`}, "2024-01-15T10:00:00.5Z", 1e-7)
+	ts.write("odder", "", []string{"source", "a", "value", "1", "exported_value", "2", "max", "3"}, "2024-01-15T10:00:00Z", 4.0)
 	for _, test := range []struct{ query, want string }{
 		{fleetRange + "format=csv&aggregation=count", "timestamp,value\n2024-01-15T10:00:00Z,5\n"},
 		{fleetRange + "format=csv&aggregation=count,min&group_by=source,zone",
@@ -262,6 +263,10 @@ func TestQueryCSV(t *testing.T) {
 			"timestamp,value\n1705312800000,100\n1705313100000,\n1705313400000,200\n"},
 		{"/metrics/query?metric=odd&from=2024-01-15&to=2024-01-16&format=csv&epoch=s",
 			"timestamp,value,source,exported_value\n1705312800.5,1e-7,a,\"x,\"\"y\"\"\"\n"},
+		{"/metrics/query?metric=odder&from=2024-01-15&to=2024-01-16&format=csv",
+			"timestamp,value,source,exported_value,max,exported_exported_value\n2024-01-15T10:00:00Z,4,a,2,3,1\n"},
+		{"/metrics/query?metric=odder&from=2024-01-15&to=2024-01-16&format=csv&aggregation=min,max&group_by=max,value",
+			"timestamp,min,max,exported_max,exported_value\n2024-01-15T00:00:00Z,4,4,3,1\n"},
 	} {
 		answer := ts.get(test.query)
 		if diff := cmp.Diff(test.want, string(answer.body)); diff != "" || answer.header.Get("Content-Type") != typeCSV {
@@ -278,6 +283,18 @@ func TestQueryCSV(t *testing.T) {
 		if got := ts.get(fleetRange, "Accept", accept).header.Get("Content-Type"); got != want {
 			t.Errorf("Accept %q gives %s, want %s", accept, got, want)
 		}
+	}
+}
+
+func TestQueryNamesOnlyWhatWasAskedFor(t *testing.T) {
+	ts := seedServer(t)
+	got := ts.getJSON("/metrics/query?metric=cpu_usage&granularity=1h")
+	if aggregation, there := got["aggregation"]; !there || aggregation != nil || got["granularity"] != "1h" {
+		t.Errorf("aggregation is %v, granularity %v", aggregation, got["granularity"])
+	}
+	got = ts.getJSON("/metrics/query?metric=cpu_usage&aggregation=max")
+	if granularity, there := got["granularity"]; !there || granularity != nil || got["aggregation"] != "max" {
+		t.Errorf("aggregation is %v, granularity %v", got["aggregation"], granularity)
 	}
 }
 

@@ -19,15 +19,11 @@ func (a *answer) appendCSV(dst []byte) []byte {
 	}
 	q := a.query
 	columns := a.tagColumns()
-	dst = append(dst, "timestamp"...)
-	if len(q.names) == 1 {
-		dst = append(dst, ",value"...)
-	} else {
-		for _, name := range q.names {
-			dst = appendField(append(dst, ','), name)
-		}
+	own := q.names
+	if len(own) == 1 {
+		own = []string{"value"}
 	}
-	dst = append(appendHeader(dst, columns), '\n')
+	dst = append(appendHeader(dst, own, columns), '\n')
 	k := len(q.functions)
 	for _, group := range a.groups {
 		owner := appendOwner(nil, columns, group.tags)
@@ -47,8 +43,7 @@ func (a *answer) appendCSV(dst []byte) []byte {
 
 func (a *answer) appendSamplesCSV(dst []byte) []byte {
 	columns := a.tagColumns()
-	dst = append(dst, "timestamp,value"...)
-	dst = append(appendHeader(dst, columns), '\n')
+	dst = append(appendHeader(dst, []string{"value"}, columns), '\n')
 	owners := make([][]byte, len(a.samples.Series))
 	for _, row := range a.samples.Rows {
 		if owners[row.Series] == nil {
@@ -94,15 +89,19 @@ func (a *answer) tagColumns() []string {
 	return columns
 }
 
-// appendHeader appends the names of the tags' columns. A tag that is called like one of ours gets a
-// prefix.
-func appendHeader(dst []byte, columns []string) []byte {
-	for _, key := range columns {
-		dst = append(dst, ',')
-		if key == "timestamp" || key == "value" {
-			key = "exported_" + key
+// appendHeader appends the names of the columns: timestamp, our own, the tags'. A tag that is called like
+// one of ours gets a prefix, and again while another tag has that name.
+func appendHeader(dst []byte, own, tags []string) []byte {
+	dst = append(dst, "timestamp"...)
+	for _, name := range own {
+		dst = appendField(append(dst, ','), name)
+	}
+	for _, key := range tags {
+		name := key
+		for name == "timestamp" || name == "value" || slices.Contains(own, name) || name != key && slices.Contains(tags, name) {
+			name = "exported_" + name
 		}
-		dst = appendField(dst, key)
+		dst = appendField(append(dst, ','), name)
 	}
 	return dst
 }

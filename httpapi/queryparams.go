@@ -187,6 +187,7 @@ func (q *query) parseFunctions(p params) error {
 	if err != nil {
 		return err
 	}
+	q.aggregation = strings.Join(names, ",")
 	if len(names) == 0 {
 		names = []string{"avg"}
 	}
@@ -201,7 +202,6 @@ func (q *query) parseFunctions(p params) error {
 		q.functions = append(q.functions, function)
 	}
 	q.names = names
-	q.aggregation = strings.Join(names, ",")
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -19,7 +20,8 @@ type request struct {
 	server   *Server
 	id       string
 	received time.Time
-	bodyRead bool // to its end
+	bodyRead bool  // to its end
+	cause    error // of a 503 or 504 that somebody waited for; for the log
 }
 
 const headerRequestID = "X-Request-ID"
@@ -100,9 +102,14 @@ func (r *request) respondLarge(contentType string, body []byte) {
 // fail answers with the error's envelope.
 func (r *request) fail(err error) {
 	failure := classify(err)
-	if failure.status == fasthttp.StatusInternalServerError {
+	switch failure.status {
+	case fasthttp.StatusInternalServerError:
 		r.server.logger.Error("request failed", "request_id", r.id, "method", string(r.http.Method()),
 			"path", string(r.http.Path()), "error", err)
+	case fasthttp.StatusServiceUnavailable, fasthttp.StatusGatewayTimeout:
+		if !errors.Is(err, context.Canceled) { // the client went away; nobody waits for the answer
+			r.cause = err
+		}
 	}
 	if failure.retryAfter > 0 {
 		r.http.Response.Header.Set(fasthttp.HeaderRetryAfter, fmt.Sprint(failure.retryAfter))
@@ -154,11 +161,23 @@ func (r *request) context(timeout time.Duration) (context.Context, context.Cance
 	}
 }
 
+// logAccess logs the request and its answer, for debugging; what we could not do for a client is worth a
+// warning. The parameters are left out, since there may be a key among them.
 func (s *Server) logAccess(r *request) {
-	if !s.logger.Enabled(s.base, slog.LevelDebug) {
+	status, level := r.http.Response.StatusCode(), slog.LevelDebug
+	if r.cause != nil {
+		level = slog.LevelWarn
+	}
+	if !s.logger.Enabled(s.base, level) {
 		return
 	}
-	s.logger.Debug("request", "request_id", r.id, "method", string(r.http.Method()), "path", string(r.http.Path()),
-		"status", r.http.Response.StatusCode(), "bytes", len(r.http.Response.Body()),
-		"duration", s.options.Now().Sub(r.received), "client", r.http.RemoteAddr().String())
+	fields := []any{
+		"request_id", r.id, "method", string(r.http.Method()), "path", string(r.http.Path()),
+		"status", status, "bytes", len(r.http.Response.Body()),
+		"duration", s.options.Now().Sub(r.received), "client", r.http.RemoteAddr().String(),
+	}
+	if r.cause != nil {
+		fields = append(fields, "error", r.cause)
+	}
+	s.logger.Log(s.base, level, "request", fields...)
 }

@@ -141,7 +141,8 @@ func New(db *engine.DB, options Options) *Server {
 // Serve accepts connections until Shutdown or until the listener fails. It may be called for several
 // listeners, each in a goroutine of its own.
 func (s *Server) Serve(listener net.Listener) error {
-	return s.http.Serve(&lingerListener{Listener: listener, limit: s.options.MaxBodyBytes})
+	// A body somewhat above the limit, of which nothing has been read, must fit in what is discarded.
+	return s.http.Serve(&lingerListener{Listener: listener, limit: 2 * s.options.MaxBodyBytes})
 }
 
 // Shutdown stops accepting, lets the requests that are under way finish, and returns when they have. When

@@ -33,6 +33,11 @@ func TestRoutes(t *testing.T) {
 	for _, path := range []string{"/nothing", "/api", "/api/v1/metrics/nothing", "/health//", "/healthz", "/Health", "/metrics/query/x"} {
 		ts.get(path).wantError(t, http.StatusNotFound, "RESOURCE_NOT_FOUND")
 	}
+	for _, path := range []string{"/health", "/livez", "/readyz", "/", "/api/v1/health"} {
+		if got := ts.get(path+"?verbose=1").wantError(t, http.StatusBadRequest, "INVALID_QUERY"); got.Details["parameter"] != "verbose" {
+			t.Errorf("%s: %v", path, got.Details)
+		}
+	}
 	for path, allow := range map[string]string{"/metrics": "OPTIONS, POST", "/api/v1/metrics/query/": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS"} {
 		answer := ts.do(http.MethodDelete, path, nil)
 		answer.wantError(t, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
@@ -154,13 +159,33 @@ func TestAccessLog(t *testing.T) {
 	ts := startServer(t, Options{Logger: logger})
 	ts.get("/livez?api_key=secret", "X-Request-ID", "mine")
 	line := log.wait(t, "msg=request")
-	for _, want := range []string{"request_id=mine", "method=GET", "path=/livez", "status=200"} {
+	for _, want := range []string{"request_id=mine", "method=GET", "path=/livez", "status=400"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%s is not in %s", want, line)
 		}
 	}
 	if strings.Contains(line, "secret") {
 		t.Errorf("parameters are logged: %s", line)
+	}
+}
+
+func TestUnavailableIsLogged(t *testing.T) {
+	logger, log := newLog(slog.LevelWarn)
+	ts := startServer(t, Options{Logger: logger}, route{method: "GET", path: "/slow", handler: func(*Server, *request) error { return context.DeadlineExceeded }})
+	ts.getJSON("/livez") // not worth a warning
+	ts.server.SetReady(false)
+	ts.get("/readyz", "X-Request-ID", "mine")
+	ts.get("/slow?api_key=secret", "X-Request-ID", "slow")
+	for _, wants := range [][]string{
+		{"request_id=mine", "method=GET", "path=/readyz", "status=503", "duration=", "Not ready"},
+		{"request_id=slow", "method=GET", "path=/slow", "status=504", "duration=", "deadline exceeded"},
+	} {
+		line := log.wait(t, "msg=request")
+		for _, want := range wants {
+			if !strings.Contains(line, want) || strings.Contains(line, "secret") {
+				t.Errorf("%s is not in, or a secret is in, %s", want, line)
+			}
+		}
 	}
 }
 

@@ -216,9 +216,8 @@ func (s *filterScanner) regex(filter *tagFilter, inList bool) error {
 	return nil
 }
 
-// checkRegex returns what is wrong with a regular expression, or "". It looks at the expression alone,
-// so that an unbalanced parenthesis can't reach out of the group that anchors it, and at the size of its
-// program, which decides what a match costs.
+// checkRegex returns what is wrong with a regular expression, or "". Beyond what NewMatcher checks, it
+// bounds the size of its program, which decides what a match costs.
 func checkRegex(expression string) string {
 	if expression == "" {
 		return "the regular expression is empty"

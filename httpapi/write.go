@@ -45,7 +45,7 @@ func writeRoutes() []route {
 
 // write answers a request that writes metrics.
 func (w *writer) write(s *Server, r *request, shape ingest.Shape) error {
-	if _, err := parseParams(r.http.QueryArgs(), paramSet{}); err != nil {
+	if err := r.noParams(); err != nil {
 		return err
 	}
 	if err := r.checkJSON(); err != nil {

@@ -154,6 +154,9 @@ func TestWriteAnswers(t *testing.T) {
 				`"errors":[{"batch":1,"index":0,"name":"","reason":"the metric is not an object"}],"batches":[` +
 				`{"source":"default","batch_id":"batch_0","metrics_accepted":1,"metrics_rejected":0},` +
 				`{"source":"default","batch_id":"x","metrics_accepted":0,"metrics_rejected":1}]}`},
+		{"batches with an id", "/metrics/batch", `{"batch_id":"all","batches":[{"batch_id":"x","metrics":[]}]}`, 200,
+			`{"status":"success","metrics_accepted":0,"timestamp":"2024-01-15T10:30:01Z","batch_id":"all","batches":[` +
+				`{"source":"default","batch_id":"x","metrics_accepted":0,"metrics_rejected":0}]}`},
 		{"warnings", "/metrics", `[{"name":"a","value":1,"typ":1},{"name":"a","value":2}]`, 200,
 			`{"status":"success","metrics_accepted":2,"timestamp":"2024-01-15T10:30:01Z","batch_id":"batch_0","warnings":[` +
 				`"unknown key \"typ\" in a metric is ignored","metrics[1] replaces an earlier sample of the same series and time in this request"]}`},

@@ -57,7 +57,11 @@ func CheckSeries(name string, tags Tags) error {
 			return err
 		}
 		if tag.Value == "" || !plain(tag.Value, MaxTagValueBytes) {
-			return checkText("value of tag "+clip(tag.Key), tag.Value, MaxTagValueBytes)
+			what := "value of tag " + clip(tag.Key)
+			if tag.Key == SourceKey {
+				what = "source"
+			}
+			return checkText(what, tag.Value, MaxTagValueBytes)
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -50,6 +51,16 @@ func (versionCommand) Run() error {
 
 func main() { os.Exit(run(os.Args[1:])) }
 
+// dropEmptyVariables takes settings that are empty in the environment out of it: compose files name
+// variables that nobody has given a value, and the parser would take that for the value.
+func dropEmptyVariables() {
+	for _, entry := range os.Environ() {
+		if name, value, _ := strings.Cut(entry, "="); value == "" && strings.HasPrefix(name, config.EnvPrefix) {
+			_ = os.Unsetenv(name) // it fails for no name that is there
+		}
+	}
+}
+
 // run executes one command line and returns the exit code; --help and --version end the program in it.
 func run(arguments []string) int {
 	var cli commands
@@ -60,6 +71,7 @@ func run(arguments []string) int {
 	if err != nil {
 		panic(err) // the tags above are malformed
 	}
+	dropEmptyVariables()
 	command, err := parser.Parse(arguments)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "collector: %v\nTry collector --help.\n", err)

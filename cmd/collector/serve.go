@@ -39,19 +39,25 @@ func serve(settings config.Config) error {
 		return err
 	}
 	defer closeAll(listeners)
+	warnOfReachable(listeners, logger)
 
 	done := make(chan error, 1)
 	stop := make(chan struct{})
 	go func() { done <- runService(settings, logger, listeners, stop) }()
+	var stopping time.Time
 	select {
 	case err := <-done:
 		return err
 	case received := <-signals:
+		stopping = time.Now()
 		logger.Info("stopping; a second signal stops at once", "signal", received.String())
 		close(stop)
 	}
 	select {
 	case err := <-done:
+		if err == nil {
+			logger.Info("stopped", "took", time.Since(stopping))
+		}
 		return err
 	case <-signals:
 		return errForced
@@ -148,6 +154,16 @@ func listen(addresses []string) ([]net.Listener, error) {
 		listeners = append(listeners, listener)
 	}
 	return listeners, nil
+}
+
+// warnOfReachable reminds of what --insecure has allowed.
+func warnOfReachable(listeners []net.Listener, logger *slog.Logger) {
+	for _, listener := range listeners {
+		if address, ok := listener.Addr().(*net.TCPAddr); ok && !address.IP.IsLoopback() {
+			logger.Warn("other machines can reach this listener, and anybody there can read and write everything, since there are no keys yet",
+				"listener", address.String())
+		}
+	}
 }
 
 // closeAll closes what the server may have closed before; that a listener is closed already is fine.

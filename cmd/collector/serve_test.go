@@ -42,6 +42,9 @@ func TestInterruptEndsInOrder(t *testing.T) {
 	if code := p.wait(t); code != exitOK {
 		t.Errorf("exit code %d; log:\n%s", code, p.stderr)
 	}
+	if lines := strings.Split(strings.TrimSpace(p.stderr.String()), "\n"); !strings.Contains(lines[len(lines)-1], "msg=stopped took=") {
+		t.Errorf("the last word is not that it has stopped:\n%s", p.stderr)
+	}
 }
 
 // TestSecondSignalEndsAtOnce holds the shutdown up with a request that never ends.
@@ -118,6 +121,8 @@ func TestSettingsTakePrecedence(t *testing.T) {
 		{"file named by the environment", []string{"COLLECTOR_CONFIG=" + file}, nil, "wal.sync=interval"},
 		{"environment over file", fromEnvironment, []string{"--config=" + file}, "wal.sync=off"},
 		{"flag over environment", fromEnvironment, []string{"--config=" + file, "--wal-sync=always"}, "wal.sync=always"},
+		{"empty variables are not given", []string{"COLLECTOR_CONFIG=", "COLLECTOR_LISTEN=", "COLLECTOR_ALLOWED_HOSTS=", "COLLECTOR_WAL_SYNC=",
+			"COLLECTOR_INSECURE=", "COLLECTOR_STORAGE_RETENTION_DAYS=", "COLLECTOR_PROCESSING_FLUSH_INTERVAL="}, []string{"--config=" + file}, "wal.sync=interval"},
 		{"lists", []string{"COLLECTOR_LISTEN=127.0.0.1:0,127.0.0.1:0"}, nil, "wal.sync=always"},
 	}
 	for _, c := range cases {
@@ -175,6 +180,11 @@ func TestInsecureListensToTheNetwork(t *testing.T) {
 	}
 	if !strings.Contains(p.banner, "curl 'http://127.0.0.1:") {
 		t.Errorf("no address to call in: %s", p.banner)
+	}
+	p.terminate(t) // all of its log has come now
+	log := p.stderr.String()
+	if strings.Count(log, "other machines can reach") != 1 || !strings.Contains(log, "level=WARN") {
+		t.Errorf("not one warning, for one of the two listeners, in:\n%s", log)
 	}
 }
 

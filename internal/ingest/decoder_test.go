@@ -78,6 +78,12 @@ func TestReport(t *testing.T) {
 			Errors:  []Rejection{{Batch: 1, Index: 0, Name: "x", Reason: `value is the string "1", want a finite number`}},
 			Batches: []BatchReport{{Source: "a", Accepted: 1}, {Source: "default", BatchID: "2", Rejected: 1}},
 		}},
+		{"batch id of batches", `{"batch_id":"b\u0031","batches":[{"batch_id":"2","metrics":[]}]}`, Batches, Report{
+			BatchID: "b1", Batches: []BatchReport{{Source: "default", BatchID: "2"}},
+		}},
+		{"batch id behind batches", `{"batch_id":1,"batches":[{"metrics":[{"name":"x","value":1}]}],"batch_id":"b"}`, Batches, Report{
+			Accepted: 1, BatchID: "b", Batches: []BatchReport{{Source: "default", Accepted: 1}},
+		}},
 		{"values", `[{"name":"x","values":[[1705314600,1],["now-1h",2]]}]`, Metrics, Report{Accepted: 2, Batches: []BatchReport{{Source: "default", Accepted: 2}}}},
 		{"duplicate samples", `{"batches":[{"metrics":[{"name":"x","value":1}]},{"metrics":[{"name":"x","value":2}]}]}`, Batches, Report{
 			Accepted: 2, Batches: []BatchReport{{Source: "default", Accepted: 1}, {Source: "default", Accepted: 1}},
@@ -136,6 +142,8 @@ func TestRejections(t *testing.T) {
 		{`{"name":"a","value":1,"timestamp":"2300-01-01"}`, `"2300-01-01" is not a time: it is outside 1970-01-01 to 2262-04-11`, false},
 		{`{"name":"a","value":1,"timestamp":60}`, "timestamp is too old", false},
 		{`{"name":"a","value":1,"source":5}`, "source is the number 5, want a string", false},
+		{`{"name":"a","value":1,"source":"a\u0007"}`, `source "a\a" has a control character`, false},
+		{`{"name":"a","value":1,"source":"` + long + `"}`, "source has 65000 bytes, at most 1024 are allowed", true},
 		{`{"name":"a","value":1,"unit":5}`, "unit is the number 5, want a string", false},
 		{`{"name":"a","value":1,"unit":"` + long + `"}`, "unit has 65000 bytes, at most 256 are allowed", true},
 		{`{"name":"a","value":1,"tags":[]}`, "tags is an array, want an object", false},
@@ -186,6 +194,7 @@ func TestShapeErrors(t *testing.T) {
 		{`{"metrics":[]}`, Batches, `the body has no "batches"`},
 		{`{"batches":5}`, Batches, "batches is the number 5, want an array"},
 		{`{"batches":[{"metrics":[]},[]]}`, Batches, "batches[1] is an array, want an object"},
+		{`{"batches":[],"batch_id":7,"batches":[]}`, Batches, "batch_id is the number 7, want a string of at most 255 characters"},
 		{`{"batches":[{"metrics":[]},{"source":"x"}]}`, Batches, "batches[1].metrics is missing, want an array of metrics"},
 	}
 	for _, test := range tests {

@@ -92,29 +92,41 @@ func (d *Decoder) walkBare(i int, decode bool) int {
 // are skipped one by one.
 func (d *Decoder) skipMetrics(i int) int { return d.skipNested(i, -1) }
 
-// walkBatches goes through an object with a list of envelopes.
+// walkBatches goes through an object with a list of envelopes and, maybe, an id of its own.
 func (d *Decoder) walkBatches(i int, decode bool) int {
 	found := false
+	var batchID span
 	i, more := d.open(i, '}')
 	for more {
 		key, value := d.key(i)
 		if value < 0 {
 			return value
 		}
-		if name := d.memberName(key); name != "batches" {
+		var next int
+		switch d.memberName(key) {
+		case "batches":
+			if decode && (found || d.at(value) != '[') {
+				return d.stop(errRestart)
+			}
+			found = true
+			next = d.walkList(value, decode)
+		case "batch_id":
+			next = d.skipValue(value)
+			batchID = span{value, next}
+		default:
 			d.report.warnUnknown(d.raw(key), "body")
-			i, more = d.follow(d.skipValue(value), '}')
-			continue
+			next = d.skipValue(value)
 		}
-		if decode && (found || d.at(value) != '[') {
-			return d.stop(errRestart)
-		}
-		found = true
-		i, more = d.follow(d.walkList(value, decode), '}')
+		i, more = d.follow(next, '}')
 	}
-	if i >= 0 && !found {
+	if i < 0 {
+		return i
+	}
+	if !found {
 		d.shapeFault("", `has no "batches"`)
 	}
+	d.checkBatchID("batch_id", batchID)
+	d.report.BatchID = d.batchIDText(batchID)
 	return i
 }
 
@@ -234,9 +246,7 @@ func (d *Decoder) checkEnvelope(e *envelope, index int) {
 	if !d.isTime(e.timestamp) {
 		d.shapeFault(prefix+"timestamp", "is "+d.describe(e.timestamp)+", want a string or a number")
 	}
-	if !d.isBatchID(e.batchID) {
-		d.shapeFault(prefix+"batch_id", fmt.Sprintf("is %s, want a string of at most %d characters", d.describe(e.batchID), MaxBatchIDChars))
-	}
+	d.checkBatchID(prefix+"batch_id", e.batchID)
 	switch d.kindOf(e.metrics) {
 	case kindArray:
 	case kindAbsent:
@@ -305,9 +315,7 @@ func (d *Decoder) leave(e *envelope) {
 	if d.scope.rawSource != nil {
 		report.Source = d.textOf(d.scope.rawSource)
 	}
-	if d.kindOf(e.batchID) == kindString {
-		report.BatchID = d.textOf(d.raw(e.batchID))
-	}
+	report.BatchID = d.batchIDText(e.batchID)
 	d.report.Batches = append(d.report.Batches, report)
 }
 
@@ -341,6 +349,21 @@ func (d *Decoder) sourceOf(value span) (raw []byte, given bool) {
 		return nil, false
 	}
 	return d.raw(value), true
+}
+
+// checkBatchID records what is wrong with the shape of a batch_id.
+func (d *Decoder) checkBatchID(field string, value span) {
+	if !d.isBatchID(value) {
+		d.shapeFault(field, fmt.Sprintf("is %s, want a string of at most %d characters", d.describe(value), MaxBatchIDChars))
+	}
+}
+
+// batchIDText returns the text of a batch_id, "" if none was given.
+func (d *Decoder) batchIDText(value span) string {
+	if d.kindOf(value) != kindString {
+		return ""
+	}
+	return d.textOf(d.raw(value))
 }
 
 // isBatchID reports whether a member is absent, null or a string that is not too long.

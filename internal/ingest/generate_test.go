@@ -166,7 +166,7 @@ func (m *bodyMaker) body() []byte {
 		}
 		members := []string{`"batches":[` + strings.Join(envelopes, ",") + "]"}
 		if m.oneIn(10) {
-			members = append(members, m.pick(`"batches"`, `"extra"`)+":"+m.anything())
+			members = append(members, m.pick(`"batches"`, `"batch_id"`, `"extra"`)+":"+m.anything())
 		}
 		m.WriteString(m.object(members...))
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,7 +188,7 @@ func (r *reference) decode(body []byte, shape Shape) (err error) {
 		if shape == Metrics {
 			return r.envelopes([]any{top})
 		}
-		if batches, ok := top.last("batches").([]any); ok {
+		if batches, ok := top.last("batches").([]any); ok && refIsBatchID(top.last("batch_id")) {
 			return r.envelopes(batches)
 		}
 	}
@@ -197,10 +198,7 @@ func (r *reference) decode(body []byte, shape Shape) (err error) {
 func (r *reference) envelopes(list []any) error {
 	for _, item := range list {
 		e, ok := item.(refObject)
-		if !ok || !isOneOf(e.last("source"), "") || !isOneOf(e.last("timestamp"), "", json.Number("")) || !isOneOf(e.last("batch_id"), "") {
-			return errReference
-		}
-		if id, _ := e.last("batch_id").(string); utf8.RuneCountInString(id) > 255 {
+		if !ok || !isOneOf(e.last("source"), "") || !isOneOf(e.last("timestamp"), "", json.Number("")) || !refIsBatchID(e.last("batch_id")) {
 			return errReference
 		}
 		if _, ok := e.last("metrics").([]any); !ok {
@@ -217,6 +215,11 @@ func (r *reference) envelopes(list []any) error {
 		r.metrics(i, source, ns, err, e.last("metrics").([]any))
 	}
 	return nil
+}
+
+func refIsBatchID(value any) bool {
+	id, _ := value.(string)
+	return isOneOf(value, "") && utf8.RuneCountInString(id) <= 255
 }
 
 func isOneOf(value any, examples ...any) bool {
@@ -284,7 +287,13 @@ func (r *reference) metric(item any, source string, ns int64, timeErr error) boo
 		r.out.Samples = append(r.out.Samples, sampleText(name, tags, sample.Time, sample.Value))
 	}
 	if hasUnit {
-		r.out.Units = append(r.out.Units, seriesText(name, tags)+" "+unit)
+		// The last unit of a series counts, in the place of its first.
+		prefix := seriesText(name, tags) + " "
+		if i := slices.IndexFunc(r.out.Units, func(known string) bool { return strings.HasPrefix(known, prefix) }); i >= 0 {
+			r.out.Units[i] = prefix + unit
+		} else {
+			r.out.Units = append(r.out.Units, prefix+unit)
+		}
 	}
 	return true
 }
