@@ -34,9 +34,9 @@ func (db *DB) checkSpace() {
 
 func (db *DB) ballastPath() string { return db.opts.FS.PathJoin(db.dir, "ballast") }
 
-// makeBallast writes the ballast if it isn't there. Without room for it there is none.
+// makeBallast writes the ballast if it isn't there. Without room for it, and in memory, there is none.
 func (db *DB) makeBallast() error {
-	if db.opts.MinFreeBytes < 0 || db.diskFull.Load() {
+	if _, err := db.opts.FS.GetDiskUsage(db.dir); err != nil || db.diskFull.Load() {
 		return nil
 	}
 	if info, err := db.opts.FS.Stat(db.ballastPath()); err == nil && info.Size() == ballastBytes {

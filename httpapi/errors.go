@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 
 	"github.com/valyala/fasthttp"
 
@@ -147,7 +148,11 @@ func classify(err error) *apiError {
 	}
 	for _, refusal := range unavailable {
 		if errors.Is(err, refusal.err) {
-			failure := newError(fasthttp.StatusServiceUnavailable, "Service unavailable", detail{"issue", refusal.err.Error()})
+			issue := refusal.err.Error()
+			if errors.Is(err, syscall.ENOSPC) {
+				issue += "; its disk is full: free some space first"
+			}
+			failure := newError(fasthttp.StatusServiceUnavailable, "Service unavailable", detail{"issue", issue})
 			failure.retryAfter = refusal.retryAfter
 			return failure
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -29,7 +30,7 @@ func serve(settings config.Config) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: settings.LogLevel()}))
+	logger := newLogger(os.Stderr, settings.LogLevel())
 	for _, name := range config.UnknownEnvironment(os.Environ()) {
 		logger.Warn("this environment variable is no setting and is ignored; collector serve --help lists them", "name", name)
 	}
@@ -171,4 +172,18 @@ func closeAll(listeners []net.Listener) {
 	for _, listener := range listeners {
 		_ = listener.Close()
 	}
+}
+
+// newLogger writes one line an event. An error is its message: some of those of the chunk store would
+// spell out the stack of their origin.
+func newLogger(out io.Writer, level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(_ []string, attr slog.Attr) slog.Attr {
+			if err, isError := attr.Value.Any().(error); isError {
+				attr.Value = slog.StringValue(err.Error())
+			}
+			return attr
+		},
+	}))
 }
