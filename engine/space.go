@@ -15,28 +15,31 @@ const ballastBytes = 16 << 20
 
 // checkSpace refuses writes and flushes while the disk is nearly full.
 func (db *DB) checkSpace() {
-	if db.opts.MinFreeBytes < 0 {
+	available, known := db.availableBytes()
+	if db.opts.MinFreeBytes < 0 || !known {
 		return
 	}
-	usage, err := db.opts.FS.GetDiskUsage(db.dir)
-	if err != nil {
-		return // file systems in memory can't tell
-	}
-	full := usage.AvailBytes < uint64(db.opts.MinFreeBytes)
+	full := available < uint64(db.opts.MinFreeBytes)
 	if db.diskFull.Swap(full) != full {
 		message := "there is room on the disk again; writes are accepted"
 		if full {
 			message = "the disk is nearly full; writes are refused"
 		}
-		db.opts.Logger.Warn(message, "available_bytes", usage.AvailBytes, "needed_bytes", db.opts.MinFreeBytes)
+		db.opts.Logger.Warn(message, "available_bytes", available, "needed_bytes", db.opts.MinFreeBytes)
 	}
+}
+
+// availableBytes returns the free space of the disk. File systems in memory can't tell.
+func (db *DB) availableBytes() (bytes uint64, known bool) {
+	usage, err := db.opts.FS.GetDiskUsage(db.dir)
+	return usage.AvailBytes, err == nil
 }
 
 func (db *DB) ballastPath() string { return db.opts.FS.PathJoin(db.dir, "ballast") }
 
 // makeBallast writes the ballast if it isn't there. Without room for it, and in memory, there is none.
 func (db *DB) makeBallast() error {
-	if _, err := db.opts.FS.GetDiskUsage(db.dir); err != nil || db.diskFull.Load() {
+	if _, onDisk := db.availableBytes(); !onDisk || db.diskFull.Load() {
 		return nil
 	}
 	if info, err := db.opts.FS.Stat(db.ballastPath()); err == nil && info.Size() == ballastBytes {
