@@ -38,7 +38,8 @@ func (b *Batch) Add(id model.SeriesID, time int64, value float64) {
 	b.maxID = max(b.maxID, id)
 }
 
-// SetUnit records the unit of a series; it becomes durable with the batch. The last one written wins.
+// SetUnit records the unit of a series, which must have passed model.CheckUnit; it becomes durable with
+// the batch. The last one written wins.
 func (b *Batch) SetUnit(id model.SeriesID, unit string) {
 	if at, known := b.unitAt[id]; known {
 		b.units[at].unit = unit

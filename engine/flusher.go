@@ -52,7 +52,7 @@ func (f *flusher) split(frozen []head.Frozen) {
 	}
 	slices.SortStableFunc(candidates, func(a, b head.Frozen) int { return cmp.Compare(b.Count, a.Count) })
 	for _, series := range candidates {
-		if staying > f.db.opts.FlushSamples/2 {
+		if staying > min(f.db.opts.FlushSamples, f.db.opts.MaxHeadSamples)/2 {
 			staying -= series.Count
 			f.written = append(f.written, series.ID)
 			continue

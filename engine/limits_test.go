@@ -94,8 +94,9 @@ func TestHugeDefinitions(t *testing.T) {
 
 // TestFrameTooLarge checks the last resort: a commit that can't fit fails alone and the log goes on.
 func TestFrameTooLarge(t *testing.T) {
-	db := mustOpen(t, Options{FS: vfs.NewMem()})
-	id, err := db.Resolve("m", nil)
+	fs := vfs.NewCrashableMem()
+	db := mustOpen(t, Options{FS: fs})
+	id, err := db.Resolve("m", model.Tags{{Key: "host", Value: "a"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +109,10 @@ func TestFrameTooLarge(t *testing.T) {
 		t.Fatalf("a frame over the limit returns %v", err)
 	}
 	put(t, db, "m", "a", 1, 1)
+	expect(t, db, "m", "a@1=1")
+	crashed := fs.CrashClone(vfs.CrashCloneCfg{}) // the refused batch had brought the series' definition
+	closeDB(t, db)
+	db = mustOpen(t, Options{FS: crashed})
 	expect(t, db, "m", "a@1=1")
 	closeDB(t, db)
 }
@@ -147,6 +152,29 @@ func TestLogLimitIsLeft(t *testing.T) {
 	}
 	if err := db.Write(&batch); err != nil {
 		t.Fatalf("after the segments are gone a write returns %v, the log has %d bytes", err, db.log.Size())
+	}
+	closeDB(t, db)
+}
+
+// TestHeadLimitIsLeft has more samples in short series than the head may hold: a flush must not keep them.
+func TestHeadLimitIsLeft(t *testing.T) {
+	db := mustOpen(t, Options{FS: vfs.NewMem(), MaxHeadSamples: 1000})
+	var batch Batch
+	for i := range 2000 {
+		id, err := db.Resolve("m", model.Tags{{Key: "n", Value: fmt.Sprint(i % 100)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.Add(id, int64(i), 1)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatalf("after a flush a write returns %v", err)
 	}
 	closeDB(t, db)
 }

@@ -218,9 +218,9 @@ func (p *pipeline) encode(f *frame) {
 		}
 		f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
 		if len(f.payload) > wal.MaxFrameBytes {
-			f.payload = f.payload[:start]
+			// An empty batch takes its place, so that the definitions before it reach the log all the same.
+			f.payload = record.AppendSamples(f.payload[:start], nil, nil, nil)
 			c.err = &LimitError{Limit: "frame_bytes", Max: wal.MaxFrameBytes, Advice: "write smaller batches"}
-			continue
 		}
 		p.next++
 	}
