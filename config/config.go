@@ -15,6 +15,7 @@ type Config struct {
 	Log          Log        `yaml:"log"`
 	WAL          WAL        `yaml:"wal"`
 	Storage      Storage    `yaml:"storage"`
+	Cache        Cache      `yaml:"cache"`
 	Processing   Processing `yaml:"processing"`
 }
 
@@ -31,8 +32,20 @@ type WAL struct {
 
 // Storage says what is kept.
 type Storage struct {
-	RetentionDays int   `yaml:"retention_days"` // samples older than this are refused; 0: all are accepted and kept
-	MinFreeBytes  int64 `yaml:"min_free_bytes"` // free disk space below which writes are refused; 0: no check
+	RetentionDays  int             `yaml:"retention_days"`  // samples older than this are refused and dropped; 0: all are accepted and kept
+	Retention5m    Age             `yaml:"retention_5m"`    // of points of five minutes; not set: as long as samples
+	Retention1h    Age             `yaml:"retention_1h"`    // of points of an hour; not set: as long as points of five minutes
+	RetentionRules []RetentionRule `yaml:"retention_rules"` // for some metrics or sources; the first that matches holds
+
+	MaxSeries             int `yaml:"max_series"`                // beyond that many, samples of new series are refused; 0: no limit
+	MaxNewSeriesPerMinute int `yaml:"max_new_series_per_minute"` // likewise
+
+	MinFreeBytes int64 `yaml:"min_free_bytes"` // free disk space below which writes are refused; 0: no check
+}
+
+// Cache bounds what is kept in memory to be answered again.
+type Cache struct {
+	QueryBytes int64 `yaml:"query_bytes"` // of results of queries; 0: none
 }
 
 // Processing bounds the work in flight.
@@ -49,6 +62,10 @@ const (
 	SyncOff      = "off"      // when the operating system does it: survives kill -9
 )
 
+// defaultMaxSeries is a net under a tag that has another value in every sample. A series takes up to 600
+// bytes of memory: these take 1.2 GB, which most machines have.
+const defaultMaxSeries = 2_000_000
+
 // Default returns the settings of a collector that was told nothing.
 func Default() Config {
 	return Config{
@@ -57,15 +74,11 @@ func Default() Config {
 		SelfMetrics: true,
 		Log:         Log{Level: "info"},
 		WAL:         WAL{Sync: SyncAlways, SyncInterval: time.Second},
-		Storage:     Storage{MinFreeBytes: 256 << 20},
+		Storage:     Storage{MaxSeries: defaultMaxSeries, MinFreeBytes: 256 << 20},
+		Cache:       Cache{QueryBytes: 64 << 20},
 		Processing:  Processing{BufferSize: 4_000_000, FlushInterval: 10 * time.Minute},
 	}
 }
 
 // LogLevel returns Log.Level as slog has it. The settings must be valid.
 func (c Config) LogLevel() slog.Level { return logLevels[c.Log.Level] }
-
-// Retention returns Storage.RetentionDays as a duration.
-func (c Config) Retention() time.Duration {
-	return time.Duration(c.Storage.RetentionDays) * 24 * time.Hour
-}

@@ -70,16 +70,51 @@ func decodeSection(node *yaml.Node, prefix string, section reflect.Value) error 
 			return fmt.Errorf("line %d: key %q is given twice", keyNode.Line, key)
 		}
 		seen[key] = true
-		if field.Kind() == reflect.Struct {
-			if err := decodeSection(value, key+".", field); err != nil {
-				return err
-			}
-		} else if !isNull(value) {
-			if err := value.Decode(field.Addr().Interface()); err != nil {
-				return fmt.Errorf("line %d: %s is %s; %s is expected", value.Line, key, given(value), typeName(field.Type()))
-			}
+		if err := decodeField(value, key, field); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func decodeField(value *yaml.Node, key string, field reflect.Value) error {
+	switch {
+	case field.Kind() == reflect.Struct:
+		return decodeSection(value, key+".", field)
+	case isNull(value):
+		return nil
+	case isListOfSections(field.Type()):
+		return decodeList(value, key, field)
+	}
+	if age, isAge := field.Addr().Interface().(*Age); isAge && value.Kind == yaml.ScalarNode {
+		if err := age.UnmarshalText([]byte(value.Value)); err != nil {
+			return fmt.Errorf("line %d: %s: %w", value.Line, key, err)
+		}
+		return nil
+	}
+	if err := value.Decode(field.Addr().Interface()); err != nil {
+		return fmt.Errorf("line %d: %s is %s; %s is expected", value.Line, key, given(value), typeName(field.Type()))
+	}
+	return nil
+}
+
+// isListOfSections tells the settings that hold any number of mappings of keys to values.
+func isListOfSections(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct
+}
+
+// decodeList replaces a list of sections.
+func decodeList(node *yaml.Node, key string, list reflect.Value) error {
+	if node.Kind != yaml.SequenceNode {
+		return fmt.Errorf("line %d: %s is not a list of mappings of keys to values", node.Line, key)
+	}
+	sections := reflect.MakeSlice(list.Type(), len(node.Content), len(node.Content))
+	for i, item := range node.Content {
+		if err := decodeSection(item, fmt.Sprintf("%s[%d].", key, i), sections.Index(i)); err != nil {
+			return err
+		}
+	}
+	list.Set(sections)
 	return nil
 }
 
@@ -120,6 +155,8 @@ func typeName(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration such as 100ms, 5s or 10m"
+	case t == reflect.TypeFor[Age]():
+		return "an age such as 12h, 30d or forever"
 	case t.Kind() == reflect.Slice:
 		return "a list of texts"
 	case t.Kind() == reflect.Bool:

@@ -31,14 +31,33 @@ wal:
   sync_interval: 1s
 storage:
   retention_days: 30
+  retention_5m: 12w
+  retention_1h: forever
+  retention_rules:
+    - {match: "debug_*", raw: 2d}
+    - match: "*"
+      source: edge-?
+      5m: 100d
+      1h: 8760h
+  max_series: 5
+  max_new_series_per_minute: 6
   min_free_bytes: 1
+cache: {query_bytes: 7}
 processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 `, change: func(c *Config) {
 			*c = Config{
 				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
 				AllowedHosts: []string{"metrics.lab"}, DataDir: "/var/lib/collector",
 				Log: Log{Level: "debug"}, WAL: WAL{Sync: SyncInterval, SyncInterval: time.Second},
-				Storage:    Storage{RetentionDays: 30, MinFreeBytes: 1},
+				Storage: Storage{
+					RetentionDays: 30, Retention5m: 84 * day, Retention1h: Forever,
+					RetentionRules: []RetentionRule{
+						{Match: "debug_*", Raw: 2 * day},
+						{Match: "*", Source: "edge-?", FiveMinutes: 100 * day, Hour: 365 * day},
+					},
+					MaxSeries: 5, MaxNewSeriesPerMinute: 6, MinFreeBytes: 1,
+				},
+				Cache:      Cache{QueryBytes: 7},
 				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
 			}
 		}},
@@ -51,6 +70,17 @@ processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 		{name: "wrong type", text: "storage:\n  retention_days: soon\n", wantError: `line 2: storage.retention_days is "soon"; a whole number is expected`},
 		{name: "duration without unit", text: "wal: {sync_interval: 5}", wantError: `line 1: wal.sync_interval is "5"; a duration such as 100ms`},
 		{name: "text for a list", text: "listen: localhost:1", wantError: `listen is "localhost:1"; a list of texts is expected`},
+		{name: "number without unit for an age", text: "storage: {retention_5m: 30}", wantError: `line 1: storage.retention_5m: "30" is no age; valid are a whole number of hours`},
+		{name: "age too long", text: "storage:\n  retention_1h: 100001d\n", wantError: `line 2: storage.retention_1h: "100001d" is too long; valid are at most 100000 days, and forever`},
+		{name: "list for an age", text: "storage: {retention_5m: [30d]}", wantError: "storage.retention_5m is not a single value; an age such as 12h, 30d or forever is expected"},
+		{name: "age by an alias", text: "storage: {retention_5m: &x 2d, retention_1h: *x}", change: func(c *Config) { c.Storage.Retention5m, c.Storage.Retention1h = 2*day, 2*day }},
+		{name: "no rules", text: "storage: {retention_rules: []}", change: func(c *Config) { c.Storage.RetentionRules = []RetentionRule{} }},
+		{name: "rules without a value", text: "storage: {retention_rules: }"},
+		{name: "rules that are no list", text: "storage:\n  retention_rules: {match: a}\n", wantError: "line 2: storage.retention_rules is not a list of mappings"},
+		{name: "rule that is no mapping", text: "storage:\n  retention_rules: [a]\n", wantError: "line 2: storage.retention_rules[0] is not a mapping"},
+		{name: "unknown key of a rule", text: "storage:\n  retention_rules:\n  - match: a\n  - metric: b\n",
+			wantError: `line 4: unknown key "storage.retention_rules[1].metric"; storage.retention_rules[1] has match, source, raw, 5m, 1h`},
+		{name: "wrong age in a rule", text: "storage:\n  retention_rules:\n  - match: a\n    raw: 0d\n", wantError: `line 4: storage.retention_rules[0].raw: "0d" is no age`},
 		{name: "list for a section", text: "wal: [always]", wantError: "line 1: wal is not a mapping"},
 		{name: "list for the file", text: "- a\n- b\n", wantError: "line 1: the file is not a mapping"},
 		{name: "two documents", text: "insecure: true\n---\ninsecure: false\n", wantError: "more than one YAML document"},
@@ -118,6 +148,7 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("listen: [a]\nwal: {sync: off}\n")
 	f.Add("a: &a [*a]\n")
 	f.Add("storage: {retention_days: 1e9}\n---\n")
+	f.Add("storage: {retention_5m: 90d, retention_rules: [{match: a*, raw: 2w, 1h: forever}, {match: b, source: c}]}\n")
 	f.Add("? {x: y}\n: z\n<<: *b\n")
 	f.Add("processing: !!binary aGk=\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -127,8 +158,8 @@ func FuzzParseFile(f *testing.F) {
 		}
 		if err := settings.Validate(); err == nil {
 			settings.LogLevel()
-			if settings.Retention() < 0 {
-				t.Fatalf("retention of %d days overflows", settings.Storage.RetentionDays)
+			if err := settings.RetentionPolicy().Validate(); err != nil {
+				t.Fatalf("the engine would refuse the retention of valid settings: %v", err)
 			}
 		}
 	})

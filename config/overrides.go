@@ -20,8 +20,13 @@ type Overrides struct {
 	LogLevel      *string        `name:"log-level" env:"COLLECTOR_LOG_LEVEL" placeholder:"LEVEL" help:"debug, info, warn or error (default info)."`
 	WALSync       *string        `name:"wal-sync" env:"COLLECTOR_WAL_SYNC" placeholder:"MODE" help:"When samples are forced to disk: always (before they are acknowledged), interval or off (default always)."`
 	SyncInterval  *time.Duration `name:"wal-sync-interval" env:"COLLECTOR_WAL_SYNC_INTERVAL" placeholder:"DURATION" help:"How often, with --wal-sync=interval (default 1s)."`
-	RetentionDays *int           `name:"storage-retention-days" env:"COLLECTOR_STORAGE_RETENTION_DAYS" placeholder:"DAYS" help:"Samples older than this are refused; 0 accepts and keeps all (default 0)."`
+	RetentionDays *int           `name:"storage-retention-days" env:"COLLECTOR_STORAGE_RETENTION_DAYS" placeholder:"DAYS" help:"Samples older than this are refused and dropped; 0 accepts and keeps all (default 0)."`
+	Retention5m   *Age           `name:"storage-retention-5m" env:"COLLECTOR_STORAGE_RETENTION_5M" placeholder:"AGE" help:"How long points of five minutes are kept, such as 90d or forever (default: as long as samples)."`
+	Retention1h   *Age           `name:"storage-retention-1h" env:"COLLECTOR_STORAGE_RETENTION_1H" placeholder:"AGE" help:"How long points of an hour are kept (default: as long as points of five minutes)."`
+	MaxSeries     *int           `name:"storage-max-series" env:"COLLECTOR_STORAGE_MAX_SERIES" placeholder:"N" help:"Series beyond which samples of new ones are refused; 0 is no limit (default 2000000)."`
+	MaxNewSeries  *int           `name:"storage-max-new-series-per-minute" env:"COLLECTOR_STORAGE_MAX_NEW_SERIES_PER_MINUTE" placeholder:"N" help:"New series a minute beyond which samples of more are refused; 0 is no limit (default 0)."`
 	MinFreeBytes  *int64         `name:"storage-min-free-bytes" env:"COLLECTOR_STORAGE_MIN_FREE_BYTES" placeholder:"BYTES" help:"Free disk space below which writes are refused; 0 is no check (default 268435456)."`
+	QueryBytes    *int64         `name:"cache-query-bytes" env:"COLLECTOR_CACHE_QUERY_BYTES" placeholder:"BYTES" help:"Memory for results of queries, which are answered again while no data changed; 0 is off (default 67108864)."`
 	BufferSize    *int           `name:"processing-buffer-size" env:"COLLECTOR_PROCESSING_BUFFER_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement before writes get 503 (default 4000000)."`
 	FlushInterval *time.Duration `name:"processing-flush-interval" env:"COLLECTOR_PROCESSING_FLUSH_INTERVAL" placeholder:"DURATION" help:"How often samples in memory become chunks; durability doesn't hang on it (default 10m)."`
 	WorkerThreads *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery; 0 is one per CPU (default 0)."`
@@ -42,7 +47,12 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.WAL.Sync, o.WALSync)
 	replace(&c.WAL.SyncInterval, o.SyncInterval)
 	replace(&c.Storage.RetentionDays, o.RetentionDays)
+	replace(&c.Storage.Retention5m, o.Retention5m)
+	replace(&c.Storage.Retention1h, o.Retention1h)
+	replace(&c.Storage.MaxSeries, o.MaxSeries)
+	replace(&c.Storage.MaxNewSeriesPerMinute, o.MaxNewSeries)
 	replace(&c.Storage.MinFreeBytes, o.MinFreeBytes)
+	replace(&c.Cache.QueryBytes, o.QueryBytes)
 	replace(&c.Processing.BufferSize, o.BufferSize)
 	replace(&c.Processing.FlushInterval, o.FlushInterval)
 	replace(&c.Processing.WorkerThreads, o.WorkerThreads)

@@ -13,6 +13,7 @@ import (
 // Limits of the numbers. A retention of maxRetentionDays still fits a time.Duration.
 const (
 	maxRetentionDays = 100_000
+	maxSeries        = 1_000_000_000
 	maxBufferSize    = 1_000_000_000
 	maxWorkerThreads = 1024
 	maxInterval      = 24 * time.Hour
@@ -42,8 +43,11 @@ func (c Config) Validate() error {
 	}
 	problems = append(problems,
 		within("wal.sync_interval", c.WAL.SyncInterval, minSyncInterval, maxInterval),
-		within("storage.retention_days", c.Storage.RetentionDays, 0, maxRetentionDays),
+		c.validateRetention(),
+		within("storage.max_series", c.Storage.MaxSeries, 0, maxSeries),
+		within("storage.max_new_series_per_minute", c.Storage.MaxNewSeriesPerMinute, 0, maxSeries),
 		within("storage.min_free_bytes", c.Storage.MinFreeBytes, 0, 1<<50),
+		within("cache.query_bytes", c.Cache.QueryBytes, 0, 1<<50),
 		within("processing.buffer_size", c.Processing.BufferSize, 1, maxBufferSize),
 		within("processing.flush_interval", c.Processing.FlushInterval, minFlushInterval, maxInterval),
 		within("processing.worker_threads", c.Processing.WorkerThreads, 0, maxWorkerThreads),

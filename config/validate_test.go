@@ -14,6 +14,9 @@ func TestDefaultIsValid(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	listen := func(addresses ...string) func(*Config) { return func(c *Config) { c.Listen = addresses } }
+	rules := func(rules ...RetentionRule) func(*Config) {
+		return func(c *Config) { c.Storage.RetentionRules = rules }
+	}
 	cases := []struct {
 		name   string
 		change func(*Config)
@@ -39,6 +42,21 @@ func TestValidate(t *testing.T) {
 		{"retention below 0", func(c *Config) { c.Storage.RetentionDays = -1 }, "storage.retention_days is -1; valid are 0 to 100000"},
 		{"longest retention", func(c *Config) { c.Storage.RetentionDays = maxRetentionDays }, ""},
 		{"retention", func(c *Config) { c.Storage.RetentionDays = maxRetentionDays + 1 }, "storage.retention_days"},
+		{"5m below raw", func(c *Config) { c.Storage.RetentionDays, c.Storage.Retention5m = 30, 20*day }, "storage.retention_5m is 20d; it must be at least as long as raw is kept, 30d"},
+		{"1h below 5m", func(c *Config) { c.Storage.RetentionDays, c.Storage.Retention1h = 30, 20*day }, "storage.retention_1h is 20d; it must be at least as long as 5m is kept, 30d"},
+		{"5m alone", func(c *Config) { c.Storage.Retention5m = 20 * day }, "storage.retention_5m is 20d; it must be at least as long as raw is kept, for ever"},
+		{"tiers", func(c *Config) {
+			c.Storage.RetentionDays, c.Storage.Retention5m, c.Storage.Retention1h = 1, 2*day, Forever
+		}, ""},
+		{"rule", rules(RetentionRule{Match: "debug_*", Raw: 2 * day}), ""},
+		{"rule without match", rules(RetentionRule{Match: "a"}, RetentionRule{Raw: day}), "storage.retention_rules[1].match is empty"},
+		{"rule with a short 1h", rules(RetentionRule{Match: "a", Raw: 2 * day, Hour: day}), "storage.retention_rules[0].1h is 1d; it must be at least"},
+		{"negative age", rules(RetentionRule{Match: "a", Raw: -1}), "storage.retention_rules[0].raw is -1ns; it must not be negative"},
+		{"too many rules", rules(make([]RetentionRule, 101)...), "storage.retention_rules has 101 rules; at most 100 are allowed"},
+		{"series", func(c *Config) { c.Storage.MaxSeries = -1 }, "storage.max_series is -1; valid are 0 to"},
+		{"new series", func(c *Config) { c.Storage.MaxNewSeriesPerMinute = -1 }, "storage.max_new_series_per_minute is -1; valid are 0 to"},
+		{"query cache", func(c *Config) { c.Cache.QueryBytes = -1 }, "cache.query_bytes is -1; valid are 0 to"},
+		{"no limits", func(c *Config) { c.Storage.MaxSeries, c.Cache.QueryBytes = 0, 0 }, ""},
 		{"free space", func(c *Config) { c.Storage.MinFreeBytes = -1 }, "storage.min_free_bytes"},
 		{"buffer", func(c *Config) { c.Processing.BufferSize = 0 }, "processing.buffer_size is 0; valid are 1 to"},
 		{"flush", func(c *Config) { c.Processing.FlushInterval = time.Millisecond }, "processing.flush_interval is 1ms; valid are 1s to"},
@@ -65,12 +83,5 @@ func TestValidateReportsEveryProblem(t *testing.T) {
 	err := settings.Validate()
 	if err == nil || !strings.Contains(err.Error(), "log.level") || !strings.Contains(err.Error(), "wal.sync") {
 		t.Errorf("error %v, want one with both problems", err)
-	}
-}
-
-func TestLongestRetentionFitsADuration(t *testing.T) {
-	settings := Config{Storage: Storage{RetentionDays: maxRetentionDays}}
-	if got := settings.Retention(); got/(24*time.Hour) != maxRetentionDays {
-		t.Errorf("%d days became %v", maxRetentionDays, got)
 	}
 }

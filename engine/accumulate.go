@@ -18,8 +18,8 @@ type accumulator struct {
 	groups   [][][]partial
 }
 
-func newAccumulator(r *AggregateRequest, groups int) *accumulator {
-	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: needsOf(r.Functions), groups: make([][][]partial, groups)}
+func newAccumulator(r *AggregateRequest, groups int, n needs) *accumulator {
+	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: n, groups: make([][][]partial, groups)}
 }
 
 // bucketOf returns the bucket that holds the time; -1 is before the first.
@@ -114,11 +114,7 @@ func (a *accumulator) change(group, bucket int, state *seriesState, times []int6
 			state.first = v
 		}
 		if state.seen {
-			if v >= state.previous.Value {
-				state.increase += v - state.previous.Value
-			} else {
-				state.increase += v
-			}
+			state.rise(v)
 			state.elapsed += times[i] - state.previous.Time
 		}
 		state.samples++

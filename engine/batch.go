@@ -11,6 +11,7 @@ type Batch struct {
 	units  []unitChange
 	unitAt map[model.SeriesID]int // place in units
 	maxID  model.SeriesID
+	epoch  uint64
 }
 
 type unitChange struct {
@@ -23,8 +24,12 @@ func (b *Batch) Reset() {
 	b.ids, b.times, b.values = b.ids[:0], b.times[:0], b.values[:0]
 	b.units = b.units[:0]
 	clear(b.unitAt)
-	b.maxID = 0
+	b.maxID, b.epoch = 0, 0
 }
+
+// ResolvedAt says at which DB.Epoch, read before, the oldest of the batch's ids was resolved. Without it
+// writing is as right and a little slower.
+func (b *Batch) ResolvedAt(epoch uint64) { b.epoch = epoch }
 
 // Len returns the number of samples.
 func (b *Batch) Len() int { return len(b.ids) }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/internal/merge"
 	"github.com/flopynet/collector/model"
 	"github.com/flopynet/collector/wal"
 	"github.com/flopynet/collector/wal/record"
@@ -45,9 +46,6 @@ func decodeCheckpoint(value []byte) (checkpointMeta, error) {
 	}, nil
 }
 
-// encodePartitionMeta writes the generation of a partition, which compaction will raise.
-func encodePartitionMeta() []byte { return binary.AppendUvarint(nil, 0) }
-
 // checkpoint puts the new checkpoint into the flush's last batch.
 func (f *flusher) checkpoint() error {
 	meta := checkpointMeta{LSN: f.at.lsn, Defined: f.at.defined, Accepted: f.at.accepted}
@@ -75,12 +73,12 @@ func (f *flusher) image() error {
 	f.times, f.values = f.times[:0], f.values[:0]
 	piece := uint64(0)
 	for i, id := range f.kept {
-		var m merger
+		var runs merge.Runs
 		view := f.db.head.FrozenView(id, false)
 		view.SortLate()
-		m.addView(view, 0, model.MinTime, model.MaxTime+1)
+		addView(&runs, view, 0, model.MinTime, model.MaxTime+1, nil)
 		var err error
-		if f.times, f.values, err = m.merge(f.times, f.values, model.MinTime, model.MaxTime+1); err != nil {
+		if f.times, f.values, err = runs.Append(f.times, f.values, model.MinTime, model.MaxTime+1); err != nil {
 			return fmt.Errorf("series %d: %w", id, err)
 		}
 		for len(ids) < len(f.times) {
@@ -95,7 +93,11 @@ func (f *flusher) image() error {
 		piece++
 		ids, f.times, f.values = ids[:0], f.times[:0], f.values[:0]
 	}
-	return f.batch.DeleteRange([]byte{keys.PrefixHeadImage}, keys.AppendHeadImage(nil, uint64(f.at.lsn), 0), nil)
+	last := uint64(f.at.lsn)
+	if len(f.kept) == 0 {
+		last++ // an image of this very checkpoint is flushed now
+	}
+	return f.batch.DeleteRange([]byte{keys.PrefixHeadImage}, keys.AppendHeadImage(nil, last, 0), nil)
 }
 
 func (f *flusher) imagePiece(piece uint64, ids []model.SeriesID) error {

@@ -45,6 +45,15 @@ type DB struct {
 
 	flush      flushState
 	store      storeState
+	jobs       jobState
+	tombstones tombstones
+	expiry     expiryState
+	limits     seriesLimits
+	changes    hourChanges
+	results    *resultCache
+	epoch      atomic.Uint64             // see Epoch
+	dropping   atomic.Pointer[index.Set] // series that are about to go from memory; nil: none
+	resolveMu  sync.RWMutex              // held while series go
 	goroutines sync.WaitGroup
 	stop       chan struct{} // closed by Close
 	closeOnce  sync.Once
@@ -54,9 +63,9 @@ type DB struct {
 // storeState is what the engine remembers of the chunk store's contents.
 type storeState struct {
 	mu         sync.RWMutex
-	names      map[string]uint64              // metric name -> nameID
-	nameOf     map[uint64]string              // the inverse
-	partitions map[model.Partition]*index.Set // raw partitions and the series posted in each; nil: not loaded yet
+	names      map[string]uint64 // metric name -> nameID
+	nameOf     map[uint64]string // the inverse
+	partitions [model.Tiers]map[model.Partition]*partition
 }
 
 // Open opens the data directory, making it if need be, and recovers what the log holds beyond the last
@@ -67,11 +76,13 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	opts = opts.withDefaults()
 	db := &DB{
-		dir:  dir,
-		opts: opts,
-		head: head.New(),
-		stop: make(chan struct{}),
+		dir:     dir,
+		opts:    opts,
+		head:    head.New(),
+		stop:    make(chan struct{}),
+		results: newResultCache(opts.ResultCacheBytes),
 	}
+	db.jobs.request = make(chan struct{}, 1)
 	db.flush.request = make(chan struct{}, 1)
 	defer func() {
 		if err != nil {
@@ -100,7 +111,8 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		opts.Logger.Warn("there is no ballast", "err", err)
 	}
 	db.pipe = newPipeline(db, next, db.active.Next())
-	db.goroutines.Go(db.maintain)
+	db.goroutines.Go(db.background)
+	db.goroutines.Go(db.maintainLoop)
 	return db, nil
 }
 
@@ -132,12 +144,13 @@ func (db *DB) openChunks() error {
 		db.store.nameOf[id] = name
 		db.flush.nextName = max(db.flush.nextName, id+1)
 	}
-	db.store.partitions = make(map[model.Partition]*index.Set)
-	return db.eachKey([]byte{keys.PrefixPartition, byte(model.TierRaw)}, func(key, _ []byte) error {
-		_, partition, err := keys.ParsePartition(key)
-		db.store.partitions[partition] = nil
-		return err
-	})
+	if err := db.loadPartitions(); err != nil {
+		return fmt.Errorf("load the partitions: %w", err)
+	}
+	if err := db.loadTombstones(); err != nil {
+		return fmt.Errorf("load the tombstones: %w", err)
+	}
+	return db.loadExpired()
 }
 
 // eachKey calls fn for each key of the chunk store that begins with the prefix.
@@ -215,6 +228,9 @@ func (db *DB) Stats() Stats {
 		WALFsyncs:       db.fsyncs.Load(),
 		WALFsyncTime:    time.Duration(db.fsyncTime.Load()),
 		WriteError:      db.writeError(),
+		SeriesRefused:   db.limits.refused.Load(),
+		Cache:           db.cacheStats(),
+		Maintenance:     db.maintenanceStats(),
 	}
 	if err := db.enter(); err != nil {
 		stats.WriteError = err

@@ -15,6 +15,9 @@ var (
 	ErrBehind   = errors.New("samples are written faster than they can be flushed; retry shortly")
 	ErrFailed   = errors.New("the write-ahead log failed; writes are refused until the collector is restarted")
 	ErrCorrupt  = errors.New("stored data is damaged")
+
+	// ErrStaleSeries asks the writer to resolve the batch's series once more.
+	ErrStaleSeries = errors.New("series of the batch were dropped since they were resolved")
 )
 
 // TimeError says why a sample's time is refused.

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/flopynet/collector/index"
 	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/model"
 	"github.com/flopynet/collector/wal"
@@ -71,9 +70,12 @@ func (db *DB) requestFlush() {
 	}
 }
 
-// Flush writes what the head holds into chunks, moves the checkpoint and drops the log behind it.
-// It returns when that is durable. Writes go on meanwhile.
-func (db *DB) Flush() error {
+// Flush writes what the head holds into chunks, but for series with few samples, moves the checkpoint and
+// drops the log behind it. It returns when that is durable. Writes go on meanwhile.
+func (db *DB) Flush() error { return db.flushHead(false) }
+
+// flushHead is Flush. With all, series with few samples become chunks, too.
+func (db *DB) flushHead(all bool) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
@@ -85,15 +87,15 @@ func (db *DB) Flush() error {
 	barrier := commits.Get().(*commit)
 	barrier.barrier = func(c cut) {
 		at = c
-		if at.lsn > db.flush.checkpoint {
-			frozen = db.head.Freeze(db.period())
+		if at.lsn > db.flush.checkpoint || all {
+			frozen = db.head.Freeze(db.period(), uint64(c.lsn))
 		}
 	}
 	if err := db.pipe.submit(barrier); err != nil {
 		return err
 	}
-	if at.lsn > db.flush.checkpoint { // else nothing was written since
-		if err := db.flushFrozen(at, frozen); err != nil {
+	if len(frozen) > 0 || at.lsn > db.flush.checkpoint { // else nothing was written since
+		if err := db.flushFrozen(at, frozen, all); err != nil {
 			return err
 		}
 	}
@@ -105,31 +107,26 @@ func (db *DB) Flush() error {
 
 // flushFrozen writes a frozen head. When it fails, the head is as if it had never been frozen and the
 // checkpoint is where it was; chunks that were written already hold what the log holds too.
-func (db *DB) flushFrozen(at cut, frozen []head.Frozen) error {
+func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 	begin := db.opts.Now()
 	samples := 0
 	for _, series := range frozen {
 		samples += series.Count
 	}
-	f := &flusher{
-		db:     db,
-		at:     at,
-		batch:  db.chunks.NewBatchWithSize(min(8*samples, flushBatchBytes+flushBatchBytes/8)),
-		posted: make(map[model.Partition]*index.Set),
-	}
+	f := newFlusher(db, at, samples)
 	defer func() { _ = f.batch.Close() }()
 	units := db.takeUnits()
-	f.split(frozen)
+	f.split(frozen, all)
 	err := f.write(units)
 	if err != nil {
 		db.noteUnits(units...)
 		db.flush.unsaved = f.newNames
-		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...)))
+		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...), db.hiddenSince))
 	}
 	db.flush.checkpoint, db.flush.defined, db.flush.unsaved = at.lsn, at.defined, nil
-	db.addPosted(f.posted)
+	f.publish()
 	db.head.Release(f.written)
-	if err := db.head.Thaw(f.kept); err != nil {
+	if err := db.head.Thaw(f.kept, db.hiddenSince); err != nil {
 		return err
 	}
 	now := db.opts.Now()
@@ -137,35 +134,4 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen) error {
 	db.opts.Logger.Debug("flushed", "lsn", uint64(at.lsn), "series", len(f.written), "kept", len(f.kept),
 		"chunks", f.chunks, "took", now.Sub(begin))
 	return nil
-}
-
-// addPosted remembers postings that are durable now.
-func (db *DB) addPosted(posted map[model.Partition]*index.Set) {
-	db.store.mu.Lock()
-	defer db.store.mu.Unlock()
-	for partition, added := range posted {
-		if known := db.store.partitions[partition]; known != nil {
-			known.Or(added)
-			continue
-		}
-		db.store.partitions[partition] = added
-	}
-}
-
-// partitionSeries returns the series that have postings in a partition, nil if there is no such partition.
-func (db *DB) partitionSeries(partition model.Partition) (*index.Set, error) {
-	db.store.mu.RLock()
-	set, found := db.store.partitions[partition]
-	db.store.mu.RUnlock()
-	if !found || set != nil {
-		return set, nil
-	}
-	set, err := index.PartitionSeries(db.chunks, model.TierRaw, partition)
-	if err != nil {
-		return nil, err
-	}
-	db.store.mu.Lock()
-	defer db.store.mu.Unlock()
-	db.store.partitions[partition] = set
-	return set, nil
 }

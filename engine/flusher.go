@@ -11,6 +11,7 @@ import (
 	"github.com/flopynet/collector/internal/chunk"
 	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/internal/merge"
 	"github.com/flopynet/collector/model"
 )
 
@@ -26,24 +27,68 @@ type flusher struct {
 	at    cut
 	batch *pebble.Batch
 
+	expiry        *expiry
 	written, kept []model.SeriesID
-	posted        map[model.Partition]*index.Set // postings that this flush adds
 	newNames      []string
+	touched       map[model.Partition]*touched
 	chunks        int
+	expired       int // samples that are dropped, because those of their day are
 
 	key, value []byte
 	times      []int64
 	values     []float64
 }
 
+// touched is what a flush adds to a partition.
+type touched struct {
+	posted  *index.Set           // series that the partition didn't have
+	chunks  int                  // written to it
+	through int64                // changes before it are marked
+	changed map[int64]*index.Set // by hour since the epoch
+}
+
+func newFlusher(db *DB, at cut, samples int) *flusher {
+	return &flusher{
+		db:      db,
+		at:      at,
+		batch:   db.chunks.NewBatchWithSize(min(8*samples, flushBatchBytes+flushBatchBytes/8)),
+		expiry:  db.expiry.load(),
+		touched: make(map[model.Partition]*touched),
+	}
+}
+
+// touch returns what the flush adds to a partition so far.
+func (f *flusher) touch(number model.Partition) *touched {
+	t := f.touched[number]
+	if t == nil {
+		known, _ := f.db.partitionState(model.TierRaw, number)
+		t = &touched{posted: index.NewSet(), through: known.through()}
+		f.touched[number] = t
+	}
+	return t
+}
+
+// mark notes that samples of a series in [from, to] change, where they may have been rolled up.
+func (t *touched) mark(id model.SeriesID, from, to int64) {
+	for at := from / hour; at <= to/hour && at*hour < t.through; at++ {
+		if t.changed == nil {
+			t.changed = make(map[int64]*index.Set)
+		}
+		if t.changed[at] == nil {
+			t.changed[at] = index.NewSet()
+		}
+		t.changed[at].Add(id)
+	}
+}
+
 // split decides which series get chunks. Those with few samples stay in the head and go into the image,
 // so that no chunk is tiny and the log is short all the same; a series that has gone quiet is written
-// as it is. The image is bounded: when too many samples would stay, the longest series are written too.
-func (f *flusher) split(frozen []head.Frozen) {
+// as it is, and all are if all is set. The image is bounded: when too many samples would stay, the longest series are written too.
+func (f *flusher) split(frozen []head.Frozen, all bool) {
 	staying := 0
 	var candidates []head.Frozen
 	for _, series := range frozen {
-		if series.Idle || series.Count >= f.db.opts.MinChunkSamples {
+		if all || series.Idle || series.Count >= f.db.opts.MinChunkSamples {
 			f.written = append(f.written, series.ID)
 			continue
 		}
@@ -77,6 +122,12 @@ func (f *flusher) write(units []model.SeriesID) error {
 	if err := f.image(); err != nil {
 		return err
 	}
+	if err := f.states(); err != nil {
+		return err
+	}
+	if err := f.tombstones(); err != nil {
+		return err
+	}
 	if err := f.checkpoint(); err != nil {
 		return err
 	}
@@ -95,8 +146,11 @@ func (f *flusher) writeGroup(ids []model.SeriesID) error {
 		}
 	}
 	for partition, builder := range postings {
-		if err := f.batch.Set(keys.AppendPartition(nil, model.TierRaw, partition), encodePartitionMeta(), nil); err != nil {
-			return err
+		// A partition is known before anything else of it is, so that retention finds what a crash leaves.
+		if _, known := f.db.partitionState(model.TierRaw, partition); !known {
+			if err := putPartition(f.batch, model.TierRaw, partition, partitionMeta{}); err != nil {
+				return err
+			}
 		}
 		if err := builder.Write(f.batch, model.TierRaw, partition); err != nil {
 			return err
@@ -106,6 +160,56 @@ func (f *flusher) writeGroup(ids []model.SeriesID) error {
 		}
 	}
 	return nil
+}
+
+// states writes the state of the partitions that were written to, and what is to be rolled up again. They
+// belong in the last batch: until then the samples are in the head as well, where reads look.
+func (f *flusher) states() error {
+	for number, t := range f.touched {
+		known, _ := f.db.partitionState(model.TierRaw, number)
+		known.meta.Flushed = f.at.lsn
+		if err := putPartition(f.batch, model.TierRaw, number, known.meta); err != nil {
+			return err
+		}
+		for at, series := range t.changed {
+			if err := index.PutDirty(f.batch, model.TierRaw, number, at, uint64(f.at.lsn), series); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// tombstones writes those that the log alone has: it is about to lose them.
+func (f *flusher) tombstones() error {
+	for _, t := range f.db.tombstones.all() {
+		if t.lsn <= f.db.flush.checkpoint || t.lsn > f.at.lsn {
+			continue
+		}
+		key := keys.AppendTombstone(nil, uint64(t.lsn))
+		if err := f.batch.Set(key, encodeTombstone(key, t), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publish remembers what is durable now.
+func (f *flusher) publish() {
+	now := f.db.opts.Now().UnixNano()
+	for number, t := range f.touched {
+		f.db.updatePartition(model.TierRaw, number, func(p *partition) {
+			p.meta.Flushed = f.at.lsn
+			p.fresh += t.chunks
+			p.flushedAt = now
+			if p.series != nil {
+				p.series.Or(t.posted)
+			}
+		})
+	}
+	if f.expired > 0 {
+		f.db.opts.Logger.Warn("dropped samples that expired before they were flushed", "samples", f.expired)
+	}
 }
 
 func (f *flusher) commitIfFull() error {
@@ -193,11 +297,19 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 	if err != nil {
 		return err
 	}
-	put := func(minTime int64, seal func(dst, key []byte) []byte) error {
+	gone := f.expiry.expired.Through(series.Name, series.Source())
+	put := func(minTime, maxTime int64, count int, seal func(dst, key []byte) []byte) error {
 		partition := model.TierRaw.PartitionOf(minTime)
+		if minTime < gone {
+			f.expired += count
+			return nil
+		}
 		if err := f.post(series, partition, postings); err != nil {
 			return err
 		}
+		t := f.touch(partition)
+		t.mark(id, minTime, maxTime)
+		t.chunks++
 		f.key = keys.AppendChunk(f.key[:0], keys.Chunk{Tier: model.TierRaw, Partition: partition, NameID: nameID,
 			Series: id, MinTime: minTime, Seq: uint64(f.at.lsn)})
 		f.value = seal(f.value[:0], f.key)
@@ -206,7 +318,7 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 	}
 	if len(view.Late) == 0 {
 		for _, block := range view.Blocks {
-			if err := put(block.MinTime(), block.Seal); err != nil {
+			if err := put(block.MinTime(), block.MaxTime(), block.Count(), block.Seal); err != nil {
 				return err
 			}
 		}
@@ -215,13 +327,16 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 	return f.writeMerged(view, put)
 }
 
+// putChunk stores a chunk of samples in [minTime, maxTime] of one partition.
+type putChunk func(minTime, maxTime int64, count int, seal func(dst, key []byte) []byte) error
+
 // writeMerged writes a series with late samples: all is decoded, merged and encoded anew.
-func (f *flusher) writeMerged(view head.View, put func(int64, func(dst, key []byte) []byte) error) error {
-	var m merger
+func (f *flusher) writeMerged(view head.View, put putChunk) error {
+	var runs merge.Runs
 	view.SortLate()
-	m.addView(view, 0, model.MinTime, model.MaxTime+1)
+	addView(&runs, view, 0, model.MinTime, model.MaxTime+1, nil)
 	var err error
-	f.times, f.values, err = m.merge(f.times[:0], f.values[:0], model.MinTime, model.MaxTime+1)
+	f.times, f.values, err = runs.Append(f.times[:0], f.values[:0], model.MinTime, model.MaxTime+1)
 	if err != nil {
 		return err
 	}
@@ -232,7 +347,8 @@ func (f *flusher) writeMerged(view head.View, put func(int64, func(dst, key []by
 			to++
 		}
 		times, values := f.times[from:to], f.values[from:to]
-		if err := put(times[0], func(dst, key []byte) []byte { return chunk.Encode(dst, key, times, values) }); err != nil {
+		seal := func(dst, key []byte) []byte { return chunk.Encode(dst, key, times, values) }
+		if err := put(times[0], times[len(times)-1], len(times), seal); err != nil {
 			return err
 		}
 		from = to
@@ -242,15 +358,11 @@ func (f *flusher) writeMerged(view head.View, put func(int64, func(dst, key []by
 
 // post adds the series to the postings that a partition lacks.
 func (f *flusher) post(series model.Series, partition model.Partition, postings map[model.Partition]*index.PostingsBuilder) error {
-	added := f.posted[partition]
-	if added == nil {
-		added = index.NewSet()
-		f.posted[partition] = added
-	}
+	added := f.touch(partition).posted
 	if added.Contains(series.ID) {
 		return nil
 	}
-	known, err := f.db.partitionSeries(partition)
+	known, err := f.db.partitionSeries(model.TierRaw, partition)
 	if err != nil {
 		return err
 	}

@@ -10,25 +10,6 @@ import (
 // The checks of this file run under the build tag invariants only; docs/format.md, section 6, has what
 // they hold. Each caller asks invariants.Enabled first.
 
-// checkMerged panics unless the samples behind start are in time order, no time twice.
-func checkMerged(times []int64, start int) {
-	for i := start + 1; i < len(times); i++ {
-		if times[i] <= times[i-1] {
-			panic(fmt.Sprintf("engine: a merged series has time %d after %d", times[i], times[i-1]))
-		}
-	}
-}
-
-// checkRuns panics if two runs of the head have one rank and overlap: which of them is newer, nobody could
-// say. Chunks of one seq may overlap when a flush was begun twice at one LSN; then they agree.
-func checkRuns(cluster []run) {
-	for i := 1; i < len(cluster); i++ {
-		if a, b := &cluster[i-1], &cluster[i]; a.rank == b.rank && a.rank >= headRank && b.min <= a.max {
-			panic(fmt.Sprintf("engine: runs of rank %d overlap: [%d, %d] and [%d, %d]", a.rank, a.min, a.max, b.min, b.max))
-		}
-	}
-}
-
 // checkOrder panics unless a frame follows the one applied before it.
 func (p *pipeline) checkOrder(f *frame) {
 	if applied := p.applied.Load(); f.first <= f.last && uint64(f.first) <= applied {

@@ -1,41 +1,258 @@
 package engine
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
 )
 
-// maintain is the one background loop: it flushes when asked to or when it is time, watches the disk's
-// free space and, with SyncInterval, syncs the log.
-func (db *DB) maintain() {
-	flush := time.NewTicker(db.opts.FlushInterval)
-	defer flush.Stop()
-	space := time.NewTicker(time.Second)
-	defer space.Stop()
-	var sync <-chan time.Time
-	if db.opts.Sync == SyncInterval {
-		ticker := time.NewTicker(db.opts.SyncInterval)
+// jobState belongs to maintenance, of which there is one job at a time.
+type jobState struct {
+	mu      sync.Mutex
+	request chan struct{} // holds one token: a pass is wanted
+	sweep   bool          // series may have lost their last samples
+
+	progress atomic.Pointer[jobProgress]
+	counters jobCounters
+}
+
+// jobCounters count since the start.
+type jobCounters struct {
+	daysJoined, chunksIn, chunksOut, bytesIn, bytesOut atomic.Int64
+	daysRolled, points                                 atomic.Int64
+	partitionsDropped, seriesDropped, deletesFinished  atomic.Int64
+}
+
+// jobProgress tells of the job under way.
+type jobProgress struct {
+	job    string
+	series int // visited so far
+	since  time.Time
+}
+
+// errStopped ends a job because the store closes or has no room.
+var errStopped = errors.New("maintenance was stopped")
+
+// requestMaintenance asks the loop for a pass.
+func (db *DB) requestMaintenance() {
+	select {
+	case db.jobs.request <- struct{}{}:
+	default:
+	}
+}
+
+// maintainLoop runs a pass from time to time, and when one is asked for.
+func (db *DB) maintainLoop() {
+	var tick <-chan time.Time
+	if db.opts.MaintainInterval > 0 {
+		ticker := time.NewTicker(db.opts.MaintainInterval)
 		defer ticker.Stop()
-		sync = ticker.C
+		tick = ticker.C
+	}
+	request := db.jobs.request
+	if db.opts.MaintainInterval < 0 {
+		request = nil
 	}
 	for {
 		select {
 		case <-db.stop:
 			return
-		case <-sync:
-			db.pipe.syncNow()
-			continue
-		case <-space.C:
-			db.checkSpace()
-			continue
-		case <-flush.C:
-		case <-db.flush.request:
+		case <-tick:
+		case <-request:
 		}
 		if db.diskFull.Load() || db.failure.Load() != nil {
 			continue
 		}
-		if err := db.Flush(); err != nil && !errors.Is(err, ErrClosed) {
-			db.opts.Logger.Error("the flush failed and will be tried again", "err", err)
+		err := db.maintain(context.Background(), pass{share: db.opts.MaintainShare})
+		if err != nil && !errors.Is(err, errStopped) && !errors.Is(err, ErrClosed) {
+			db.opts.Logger.Error("maintenance failed and will be tried again", "err", err)
 		}
+	}
+}
+
+// Maintain flushes the whole head and then does all maintenance there is to do, at full speed: it joins chunks,
+// rolls up what is old enough, finishes deletes and drops what has expired. Writes and reads go on.
+func (db *DB) Maintain(ctx context.Context) error {
+	if err := db.flushHead(true); err != nil {
+		return err
+	}
+	return db.maintain(ctx, pass{force: true, share: 1})
+}
+
+// pass is one round of maintenance.
+type pass struct {
+	force bool    // do at once what might wait
+	share float64 // of one processor
+	now   int64
+}
+
+// maintain does one round.
+func (db *DB) maintain(ctx context.Context, p pass) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	db.jobs.mu.Lock()
+	defer db.jobs.mu.Unlock()
+	defer db.jobs.progress.Store(nil)
+	p.now = db.opts.Now().UnixNano()
+	if err := db.finishDeletes(ctx, p); err != nil {
+		return fmt.Errorf("finish deletes: %w", err)
+	}
+	changed, err := db.changedDays()
+	if err != nil {
+		return fmt.Errorf("read what has changed: %w", err)
+	}
+	for _, number := range db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime) {
+		if err := db.tend(ctx, p, number, changed[number]); err != nil {
+			return fmt.Errorf("maintain %s: %w", spellDay(number), err)
+		}
+	}
+	if err := db.retire(ctx, p); err != nil {
+		return fmt.Errorf("drop what has expired: %w", err)
+	}
+	if !db.jobs.sweep {
+		return nil
+	}
+	if err := db.sweepSeries(ctx); err != nil {
+		return fmt.Errorf("drop series without samples: %w", err)
+	}
+	db.jobs.sweep = false
+	return nil
+}
+
+func spellDay(number model.Partition) string {
+	begin, _ := model.TierRaw.Bounds(number)
+	return time.Unix(0, begin).UTC().Format(time.DateOnly)
+}
+
+// settled is how long nothing must have come to a day before it is worth working on it, and restless after
+// which time that is done all the same.
+const (
+	settled  = int64(time.Minute)
+	restless = int64(10 * time.Minute)
+)
+
+// crowded is how many chunks for each series make a day worth joining before it is over.
+const crowded = 8
+
+// changedDays returns the days with samples that are to be rolled up again.
+func (db *DB) changedDays() (map[model.Partition]bool, error) {
+	days := make(map[model.Partition]bool)
+	err := index.EachDirty(db.chunks, model.TierRaw, 0, model.TierRaw.PartitionOf(model.MaxTime), func(d keys.Dirty, _ *index.Set) error {
+		days[d.Partition] = true
+		return nil
+	})
+	return days, err
+}
+
+// tend joins the chunks of a day and rolls it up, if it is time for either.
+func (db *DB) tend(ctx context.Context, p pass, number model.Partition, changed bool) error {
+	state, found := db.partitionState(model.TierRaw, number)
+	if !found || !p.force && p.now-state.flushedAt < settled && p.now-state.tendedAt < restless {
+		return nil
+	}
+	series, err := db.partitionSeries(model.TierRaw, number)
+	if err != nil {
+		return err
+	}
+	_, end := model.TierRaw.Bounds(number)
+	over := p.now-int64(db.opts.RollupDelay) >= end
+	job := dayJob{db: db, pass: p, number: number, through: db.rollable(number, state.meta, p.now)}
+	job.join = state.meta.Flushed > state.meta.Compacted && (p.force || over || state.fresh >= crowded*max(1, series.Len()))
+	if !job.join && !changed && job.through == state.meta.RolledThrough {
+		return nil
+	}
+	return job.run(ctx)
+}
+
+// rollable returns the time through which a day can be rolled up: whole hours that ended RollupDelay ago.
+func (db *DB) rollable(number model.Partition, meta partitionMeta, now int64) int64 {
+	begin, end := model.TierRaw.Bounds(number)
+	through := min(end, (now-int64(db.opts.RollupDelay))/hour*hour)
+	if through <= begin {
+		return meta.RolledThrough
+	}
+	return max(meta.RolledThrough, through)
+}
+
+// finishDeletes rewrites what tombstones hide, in every tier, and then drops them.
+func (db *DB) finishDeletes(ctx context.Context, p pass) error {
+	db.flush.mu.Lock()
+	checkpoint := db.flush.checkpoint
+	db.flush.mu.Unlock()
+	done := slices.DeleteFunc(slices.Clone(db.tombstones.all()), func(t tombstone) bool { return t.lsn > checkpoint })
+	if len(done) == 0 {
+		return nil
+	}
+	for _, number := range db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime) {
+		begin, end := model.TierRaw.Bounds(number)
+		hit := touching(done, begin, end)
+		if len(hit) == 0 {
+			continue
+		}
+		job := dayJob{db: db, pass: p, number: number, join: true, deletes: hit}
+		if err := job.run(ctx); err != nil {
+			return err
+		}
+	}
+	for _, t := range done {
+		if err := db.cutTiers(ctx, p, t); err != nil {
+			return err
+		}
+	}
+	return db.dropTombstones(done)
+}
+
+// dropTombstones forgets tombstones that hide nothing any more.
+func (db *DB) dropTombstones(done []tombstone) error {
+	b := db.chunks.NewBatch()
+	defer func() { _ = b.Close() }()
+	var lsns []wal.LSN
+	for _, t := range done {
+		if err := b.Delete(keys.AppendTombstone(nil, uint64(t.lsn)), nil); err != nil {
+			return err
+		}
+		lsns = append(lsns, t.lsn)
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	db.tombstones.remove(lsns)
+	db.jobs.sweep = true
+	db.jobs.counters.deletesFinished.Add(int64(len(done)))
+	db.opts.Logger.Info("finished deletes", "deletes", len(done))
+	return nil
+}
+
+// pause keeps maintenance to its share of a processor after work of some length, and says whether to go on.
+func (db *DB) pause(ctx context.Context, p pass, worked time.Duration) error {
+	if db.diskFull.Load() {
+		return errStopped
+	}
+	rest := time.Duration(0)
+	if p.share < 1 {
+		rest = time.Duration(float64(worked) * (1 - p.share) / p.share)
+	}
+	timer := time.NewTimer(rest)
+	defer timer.Stop()
+	select {
+	case <-db.stop:
+		return errStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
 }

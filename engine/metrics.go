@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/flopynet/collector/model"
+)
 
 // Stats is a snapshot of the engine's own measurements.
 type Stats struct {
@@ -16,4 +20,65 @@ type Stats struct {
 	DiskBytes       uint64        // of the chunk store
 	LastFlush       time.Time     // zero: not since the start
 	WriteError      error         // why writes are refused, or nil
+
+	SeriesRefused uint64 // by MaxSeries and MaxNewSeries, since the start
+	Cache         CacheStats
+	Maintenance   MaintenanceStats
+}
+
+// CacheStats measures the result cache, since the start.
+type CacheStats struct {
+	Hits, Misses    uint64
+	Bytes, MaxBytes int64
+	Entries         int
+}
+
+// MaintenanceStats measures the maintenance of the chunk store, since the start.
+type MaintenanceStats struct {
+	Job       string    // under way, such as "compact and roll up 2024-01-15"; empty: none
+	JobSeries int       // that it has visited
+	JobSince  time.Time // when it began
+
+	Partitions        [model.Tiers]int // stored now, by tier
+	PendingDeletes    int              // whose space isn't back yet
+	DaysJoined        int64            // whose chunks were joined
+	ChunksIn          int64            // that were joined
+	ChunksOut         int64            // that they became
+	BytesIn, BytesOut int64            // of these
+	DaysRolled        int64
+	Points            int64 // computed, of both tiers
+	PartitionsDropped int64
+	SeriesDropped     int64
+	DeletesFinished   int64
+}
+
+func (db *DB) cacheStats() CacheStats {
+	s := db.results.stats()
+	return CacheStats{Hits: s.hits, Misses: s.misses, Bytes: s.bytes, MaxBytes: s.maxBytes, Entries: s.entries}
+}
+
+func (db *DB) maintenanceStats() MaintenanceStats {
+	c := &db.jobs.counters
+	stats := MaintenanceStats{
+		PendingDeletes:    len(db.tombstones.all()),
+		DaysJoined:        c.daysJoined.Load(),
+		ChunksIn:          c.chunksIn.Load(),
+		ChunksOut:         c.chunksOut.Load(),
+		BytesIn:           c.bytesIn.Load(),
+		BytesOut:          c.bytesOut.Load(),
+		DaysRolled:        c.daysRolled.Load(),
+		Points:            c.points.Load(),
+		PartitionsDropped: c.partitionsDropped.Load(),
+		SeriesDropped:     c.seriesDropped.Load(),
+		DeletesFinished:   c.deletesFinished.Load(),
+	}
+	if p := db.jobs.progress.Load(); p != nil {
+		stats.Job, stats.JobSeries, stats.JobSince = p.job, p.series, p.since
+	}
+	db.store.mu.RLock()
+	defer db.store.mu.RUnlock()
+	for tier := range db.store.partitions {
+		stats.Partitions[tier] = len(db.store.partitions[tier])
+	}
+	return stats
 }

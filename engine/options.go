@@ -31,8 +31,15 @@ type Options struct {
 	Sync         SyncMode
 	SyncInterval time.Duration // for SyncInterval; 0: 1 s
 
-	// Retention refuses samples older than this; 0 keeps and accepts all.
-	Retention time.Duration
+	// Retention says how long what is kept. Samples older than that are refused, and hidden at once;
+	// RetentionGrace later they are dropped. Its zero value keeps and accepts all. 0: 1 hour.
+	Retention      RetentionPolicy
+	RetentionGrace time.Duration
+
+	// MaxSeries bounds the series in memory and MaxNewSeries how many begin in a minute; past it, Resolve
+	// refuses new ones. 0: no limit.
+	MaxSeries    int
+	MaxNewSeries int
 
 	// MaxWaitingSamples bounds the samples that wait for their acknowledgement; past it, Write returns
 	// ErrBusy. A single batch always fits. 0: 4 million.
@@ -47,6 +54,14 @@ type Options struct {
 	// head and goes into the checkpoint's image. 0: 256.
 	MinChunkSamples int
 
+	// MaintainInterval is how often chunks are joined, rolled up and dropped, if there is need. 0: 1 minute;
+	// negative: only when Maintain is called. RollupDelay is how long after its end an hour is rolled up;
+	// samples that come later make it be done again. 0: 15 minutes. MaintainShare is how much of one
+	// processor maintenance may take while it goes on, from 0 to 1. 0: 0.5.
+	MaintainInterval time.Duration
+	RollupDelay      time.Duration
+	MaintainShare    float64
+
 	// MaxWALBytes and MaxHeadSamples stop writes with ErrBehind when flushing can't keep up. 0: 2 GiB, and
 	// four times FlushSamples. The log can't be held below 128 MiB.
 	MaxWALBytes    int64
@@ -58,7 +73,8 @@ type Options struct {
 	// Workers bounds the goroutines of one query and of recovery. 0: GOMAXPROCS.
 	Workers int
 
-	// MaxExactSamples bounds the samples that one query's percentiles gather in memory. 0: 20 million.
+	// MaxExactSamples bounds the samples that one query's percentiles gather in memory; beyond it they come
+	// from sketches. 0: 20 million.
 	MaxExactSamples int
 
 	// MaxResultPoints bounds the groups times buckets of one query, 152 bytes each. 0: 1 million.
@@ -66,6 +82,9 @@ type Options struct {
 
 	// CacheBytes is the size of the chunk store's block cache. 0: 64 MiB.
 	CacheBytes int64
+
+	// ResultCacheBytes is the size of the cache of results. 0: none.
+	ResultCacheBytes int64
 }
 
 // minWALBytes is two segments: the newest is never removed, whatever is in it.
@@ -94,6 +113,10 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxExactSamples, 20_000_000)
 	setDefault(&o.MaxResultPoints, 1_000_000)
 	setDefault(&o.CacheBytes, 64<<20)
+	setDefault(&o.RetentionGrace, time.Hour)
+	setDefault(&o.MaintainInterval, time.Minute)
+	setDefault(&o.RollupDelay, 15*time.Minute)
+	setDefault(&o.MaintainShare, 0.5)
 	return o
 }
 
@@ -111,7 +134,11 @@ func (o Options) validate() error {
 		value int64
 	}{
 		{"SyncInterval", int64(o.SyncInterval)},
-		{"Retention", int64(o.Retention)},
+		{"RetentionGrace", int64(o.RetentionGrace)},
+		{"MaxSeries", int64(o.MaxSeries)},
+		{"MaxNewSeries", int64(o.MaxNewSeries)},
+		{"RollupDelay", int64(o.RollupDelay)},
+		{"ResultCacheBytes", o.ResultCacheBytes},
 		{"MaxWaitingSamples", int64(o.MaxWaitingSamples)},
 		{"FlushInterval", int64(o.FlushInterval)},
 		{"FlushSamples", int64(o.FlushSamples)},
@@ -129,6 +156,12 @@ func (o Options) validate() error {
 	}
 	if o.MaxWALBytes != 0 && o.MaxWALBytes < minWALBytes {
 		return fmt.Errorf("option MaxWALBytes is %d, it must be at least %d: two segments", o.MaxWALBytes, minWALBytes)
+	}
+	if o.MaintainShare < 0 || o.MaintainShare > 1 {
+		return fmt.Errorf("option MaintainShare is %v, it must be from 0 to 1", o.MaintainShare)
+	}
+	if err := o.Retention.Validate(); err != nil {
+		return err
 	}
 	if o.Sync > SyncOff {
 		return fmt.Errorf("option Sync is %d, which is none of SyncAlways, SyncInterval and SyncOff", o.Sync)

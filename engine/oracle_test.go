@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -16,12 +17,16 @@ import (
 type oracle struct {
 	series []*oracleSeries
 	byKey  map[string]*oracleSeries
+	policy RetentionPolicy
+	now    int64
 }
 
 type oracleSeries struct {
 	model.Series
 	samples map[int64]float64
 	times   []int64 // of samples, in the order in which they came first
+
+	forgotten bool // the unit may be
 }
 
 func (s *oracleSeries) put(at int64, value float64) {
@@ -29,6 +34,44 @@ func (s *oracleSeries) put(at int64, value float64) {
 		s.times = append(s.times, at)
 	}
 	s.samples[at] = value
+}
+
+// keepVisible leaves of a series' samples those that retention doesn't hide: as raw samples, or also as
+// parts of points.
+func (o *oracle) keepVisible(s *oracleSeries, samples []model.Sample, points bool) []model.Sample {
+	class := o.policy.ClassOf(s.Name, s.Source())
+	raw, hours := o.policy.Floor(class, model.TierRaw, o.now), o.policy.Floor(class, model.Tier1h, o.now)
+	return slices.DeleteFunc(samples, func(sample model.Sample) bool {
+		return sample.Time < raw && (!points || sample.Time-sample.Time%hour < hours)
+	})
+}
+
+// remove deletes the samples of a selection and returns how many of them were visible.
+func (o *oracle) remove(sel Selection) (visible int64) {
+	for _, s := range o.selected(sel.Matchers) {
+		for _, sample := range o.keepVisible(s, s.sorted(sel.From, sel.To), true) {
+			if !model.IsStale(sample.Value) {
+				visible++
+			}
+		}
+		for at := range s.samples {
+			if at >= sel.From && at < sel.To {
+				delete(s.samples, at)
+			}
+		}
+	}
+	return visible
+}
+
+// clone returns an oracle whose samples can be removed without the other's noticing.
+func (o *oracle) clone() *oracle {
+	c := &oracle{policy: o.policy, now: o.now}
+	for _, s := range o.series {
+		copied := *s
+		copied.samples = maps.Clone(s.samples)
+		c.series = append(c.series, &copied)
+	}
+	return c
 }
 
 func newOracle() *oracle { return &oracle{byKey: make(map[string]*oracleSeries)} }
@@ -76,7 +119,7 @@ func (o *oracle) rows(sel Selection) []oracleRow {
 	var out []oracleRow
 	for _, s := range o.selected(sel.Matchers) {
 		identity := string(model.AppendIdentity(nil, s.Name, s.Tags))
-		for _, sample := range s.sorted(sel.From, sel.To) {
+		for _, sample := range o.keepVisible(s, s.sorted(sel.From, sel.To), false) {
 			if !model.IsStale(sample.Value) {
 				out = append(out, oracleRow{identity, sample.Time, math.Float64bits(sample.Value)})
 			}
@@ -116,7 +159,7 @@ func (o *oracle) groups(r AggregateRequest) map[string]map[int]*oracleBucket {
 		if out[group] == nil {
 			out[group] = make(map[int]*oracleBucket)
 		}
-		s.fill(r, out[group])
+		s.fill(r, o.keepVisible(s, s.sorted(r.From-lookback, r.To), true), out[group])
 	}
 	for group, buckets := range out {
 		for number, bucket := range buckets {
@@ -133,7 +176,7 @@ func (o *oracle) groups(r AggregateRequest) map[string]map[int]*oracleBucket {
 	return out
 }
 
-func (s *oracleSeries) fill(r AggregateRequest, buckets map[int]*oracleBucket) {
+func (s *oracleSeries) fill(r AggregateRequest, samples []model.Sample, buckets map[int]*oracleBucket) {
 	bucketAt := func(at int64) int {
 		if at < r.From || at >= r.To {
 			return -1
@@ -150,7 +193,7 @@ func (s *oracleSeries) fill(r AggregateRequest, buckets map[int]*oracleBucket) {
 	}
 	shares := make(map[int]*share)
 	var previous *model.Sample // the finite sample before, unless a marker stands between
-	for _, sample := range s.sorted(r.From-lookback, r.To) {
+	for _, sample := range samples {
 		if model.IsStale(sample.Value) {
 			previous = nil
 			continue
@@ -259,6 +302,28 @@ func (b *oracleBucket) value(f Function) (value, tolerance float64) {
 		}
 		return low + (high-low)*(rank-math.Floor(rank)), 1e-9 * (1 + math.Abs(low) + math.Abs(high))
 	}
+}
+
+// sketched checks a percentile from a sketch: it must lie within the error bound of something between the
+// two samples at its rank.
+func (b *oracleBucket) sketched(f Function, got, bound float64) bool {
+	var finite []float64
+	for _, sample := range b.all {
+		if !math.IsNaN(sample.Value) {
+			finite = append(finite, sample.Value)
+		}
+	}
+	if len(finite) == 0 {
+		return IsMissing(got)
+	}
+	slices.Sort(finite)
+	rank := f.Quantile * float64(len(finite)-1)
+	low, high := finite[int(math.Floor(rank))], finite[int(math.Ceil(rank))]
+	if math.IsInf(low, 0) || math.IsInf(high, 0) {
+		return got == low || got == high || math.IsNaN(got) || got >= low && got <= high
+	}
+	bound *= 1 + 1e-9
+	return got >= low-bound*math.Abs(low) && got <= high+bound*math.Abs(high)
 }
 
 func sameValue(got, want, tolerance float64) bool {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 
+	"github.com/flopynet/collector/internal/rollup"
+	"github.com/flopynet/collector/internal/sketch"
 	"github.com/flopynet/collector/model"
 )
 
@@ -24,28 +26,45 @@ type partial struct {
 	rate, increase, delta float64
 	rates, deltas         int64
 
-	values []float64 // of finite samples, if the request needs percentiles
+	values []float64      // of samples that are not NaN, if the request needs percentiles
+	sketch *sketch.Sketch // in their place, if they are too many or have expired
 }
 
 // needs says what a request wants to know of a bucket, so that nothing else is computed.
 type needs struct {
 	moments  bool // m2
 	values   bool
+	sketch   bool // instead of values
 	changes  bool // rate, increase, delta
 	lookback bool // the last sample before the range
+
+	columns rollup.Want // of points
 }
 
-func needsOf(functions []Function) needs {
-	var n needs
+func needsOf(functions []Function, sketched bool) needs {
+	n := needs{columns: rollup.WantCounts}
 	for _, f := range functions {
 		switch f.Kind {
+		case Avg, Sum:
+			n.columns |= rollup.WantSums
+		case Min:
+			n.columns |= rollup.WantMins
+		case Max:
+			n.columns |= rollup.WantMaxs
+		case Range:
+			n.columns |= rollup.WantMins | rollup.WantMaxs
+		case First, Last:
+			n.columns |= rollup.WantEnds
 		case Stddev:
+			n.columns |= rollup.WantSums | rollup.WantM2s
 			n.moments = true
 		case Quantile:
-			n.values = true
+			n.values, n.sketch = !sketched, sketched
 		case Rate, Increase:
+			n.columns |= rollup.WantEnds | rollup.WantResets | rollup.WantStale
 			n.changes, n.lookback = true, true
 		case Delta:
+			n.columns |= rollup.WantEnds | rollup.WantResets | rollup.WantStale
 			n.changes = true
 		}
 	}
@@ -53,7 +72,7 @@ func needsOf(functions []Function) needs {
 }
 
 // headerServes reports whether the aggregates of a chunk's header are all that is needed.
-func (n needs) headerServes() bool { return !n.moments && !n.values && !n.changes }
+func (n needs) headerServes() bool { return !n.moments && !n.values && !n.sketch && !n.changes }
 
 // add takes in samples of one series, in time order and without stale markers.
 func (p *partial) add(n needs, times []int64, values []float64) {
@@ -85,6 +104,9 @@ func (p *partial) add(n needs, times []int64, values []float64) {
 		other.m2 = squares(values, other.total()/float64(finite))
 	}
 	p.addMoments(&other)
+	if n.sketch {
+		p.sketched().AddAll(values)
+	}
 	if n.values {
 		for _, v := range values {
 			if v == v {
@@ -109,7 +131,58 @@ func squares(values []float64, mean float64) float64 {
 func (p *partial) addHeader(a model.Aggregate, firstTime, lastTime int64) {
 	p.addEnds(firstTime, a.First, lastTime, a.Last)
 	p.count += a.Count
-	p.addMoments(&partial{finite: a.Count, sum: a.Sum, min: a.Min, max: a.Max})
+	p.addFinite(a.Count, a.Sum, a.Min, a.Max)
+}
+
+// addPoint takes in point number i of a tier, as far as the request needs it.
+func (p *partial) addPoint(c *rollup.Columns, i int, n needs) {
+	if c.Counts[i] == 0 {
+		return
+	}
+	if n.columns&rollup.WantEnds != 0 {
+		p.addEnds(c.FirstTimes[i], c.Firsts[i], c.LastTimes[i], c.Lasts[i])
+	}
+	p.count += c.Counts[i]
+	finite := c.Counts[i] - c.NaNs[i]
+	if finite == 0 {
+		return
+	}
+	sum := 0.0
+	if n.columns&rollup.WantSums != 0 {
+		sum = c.Sums[i]
+	}
+	if n.moments && len(c.M2s) > 0 {
+		p.mergeSquares(finite, sum, c.M2s[i])
+	}
+	if n.columns&rollup.WantMins != 0 && (p.finite == 0 || c.Mins[i] < p.min) {
+		p.min = c.Mins[i]
+	}
+	if n.columns&rollup.WantMaxs != 0 && (p.finite == 0 || c.Maxs[i] > p.max) {
+		p.max = c.Maxs[i]
+	}
+	p.finite += finite
+	p.addSum(sum)
+}
+
+// sketched returns the partial's sketch, made if need be.
+func (p *partial) sketched() *sketch.Sketch {
+	if p.sketch == nil {
+		p.sketch = new(sketch.Sketch)
+	}
+	return p.sketch
+}
+
+// addFinite merges count, sum and extremes of samples that are not NaN, for requests that don't need m2.
+func (p *partial) addFinite(finite int64, sum, low, high float64) {
+	if finite == 0 {
+		return
+	}
+	if p.finite == 0 {
+		p.min, p.max = low, high
+	}
+	p.finite += finite
+	p.addSum(sum)
+	p.min, p.max = min(p.min, low), max(p.max, high)
 }
 
 // addEnds compares the first and last sample. Of two samples of the same time the one added earlier
@@ -133,13 +206,22 @@ func (p *partial) addMoments(other *partial) {
 		p.min, p.max = other.min, other.max
 		return
 	}
-	a, b := float64(p.finite), float64(other.finite)
-	distance := other.total()/b - p.total()/a
-	p.m2 += other.m2 + distance*distance*a*b/(a+b)
+	p.mergeSquares(other.finite, other.total(), other.m2)
 	p.finite += other.finite
 	p.addSum(other.sum)
 	p.sumError += other.sumError
 	p.min, p.max = min(p.min, other.min), max(p.max, other.max)
+}
+
+// mergeSquares adds to m2 that of further samples, which are not in finite and sum yet.
+func (p *partial) mergeSquares(finite int64, sum, m2 float64) {
+	if p.finite == 0 {
+		p.m2 = m2
+		return
+	}
+	a, b := float64(p.finite), float64(finite)
+	distance := sum/b - p.total()/a
+	p.m2 += m2 + distance*distance*a*b/(a+b)
 }
 
 func (p *partial) addSum(v float64) {
@@ -174,6 +256,13 @@ func (p *partial) merge(other *partial) {
 	p.rates += other.rates
 	p.deltas += other.deltas
 	p.values = append(p.values, other.values...)
+	switch {
+	case other.sketch == nil:
+	case p.sketch == nil:
+		p.sketch = other.sketch
+	default:
+		p.sketch.Merge(other.sketch)
+	}
 }
 
 // Missing returns the value that IsMissing knows.
@@ -214,9 +303,12 @@ func (p *partial) value(f Function) float64 {
 			return math.NaN() // no distance from an infinite mean is a number
 		}
 		return math.Sqrt(p.m2 / float64(p.finite))
-	default:
-		return quantile(p.values, f.Quantile)
+	case Quantile:
+		if p.sketch != nil {
+			return p.sketch.Quantile(f.Quantile)
+		}
 	}
+	return quantile(p.values, f.Quantile)
 }
 
 func presentIf(present bool, value float64) float64 {

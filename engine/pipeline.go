@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,9 @@ type commit struct {
 	values []float64
 	units  []unitChange
 	maxID  model.SeriesID
+	epoch  uint64 // when the ids were resolved
+
+	deletion *deletion // instead of samples
 
 	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
 	taken   bool      // a leader has it; guarded by the build stage
@@ -81,6 +85,8 @@ type pipeline struct {
 	next    wal.LSN
 	defined model.SeriesID // series below are in the log
 	group   []*commit      // scratch
+
+	droppedAt uint64 // epoch that the last dropping of series began; guarded by build
 
 	writing  sync.Mutex
 	applying sync.Mutex
@@ -136,6 +142,18 @@ func (p *pipeline) close() {
 	p.applying.Lock()
 	defer p.writing.Unlock()
 	defer p.applying.Unlock()
+}
+
+// hold waits until nothing is under way in the stages, and keeps it so until release is called.
+func (p *pipeline) hold() (release func()) {
+	p.build <- struct{}{}
+	p.writing.Lock()
+	p.applying.Lock()
+	return func() {
+		p.applying.Unlock()
+		p.writing.Unlock()
+		<-p.build
+	}
 }
 
 // lead carries the waiting commits through the stages. The caller holds the build stage.
@@ -211,12 +229,20 @@ func (p *pipeline) encode(f *frame) {
 		if f.err != nil {
 			continue
 		}
+		if c.epoch < p.droppedAt && p.namesDropped(c) {
+			c.err = ErrStaleSeries
+			c.ids, c.times, c.values, c.units, c.deletion, c.maxID = nil, nil, nil, nil, nil, 0
+		}
 		p.define(f, c.maxID)
 		start := len(f.payload)
 		for _, change := range c.units {
 			f.payload = record.AppendUnit(f.payload, change.id, change.unit)
 		}
-		f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
+		if c.deletion != nil {
+			f.payload = record.AppendDelete(f.payload, c.deletion.From, c.deletion.To, c.deletion.ids)
+		} else {
+			f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
+		}
 		if len(f.payload) > wal.MaxFrameBytes {
 			// An empty batch takes its place, so that the definitions before it reach the log all the same.
 			f.payload = record.AppendSamples(f.payload[:start], nil, nil, nil)
@@ -225,6 +251,13 @@ func (p *pipeline) encode(f *frame) {
 		p.next++
 	}
 	f.last, f.defined = p.next-1, p.defined
+}
+
+// namesDropped reports whether a commit that was resolved before series were dropped writes to one of them.
+// A delete may well name series that are gone.
+func (p *pipeline) namesDropped(c *commit) bool {
+	return slices.ContainsFunc(c.ids, p.db.isDropped) ||
+		slices.ContainsFunc(c.units, func(change unitChange) bool { return p.db.isDropped(change.id) })
 }
 
 // define encodes the definitions of the series up to maxID that the log lacks. When they are too many for
@@ -304,15 +337,15 @@ func (p *pipeline) apply(f *frame) {
 		p.checkOrder(f)
 	}
 	p.applier.SetPeriod(p.db.period())
+	lsn := f.first
 	for _, c := range f.commits {
-		if c.err != nil {
-			continue
+		if c.barrier != nil {
+			break
 		}
-		for _, change := range c.units {
-			p.db.setUnit(change.id, change.unit)
+		if c.err == nil {
+			c.err = p.applyCommit(lsn, c)
 		}
-		p.applier.Apply(c.ids, c.times, c.values)
-		p.db.accepted.Add(uint64(len(c.ids)))
+		lsn++
 	}
 	p.applied.Store(uint64(f.last))
 	if f.barrier != nil {
@@ -321,4 +354,18 @@ func (p *pipeline) apply(f *frame) {
 	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) {
 		p.db.requestFlush()
 	}
+}
+
+// applyCommit makes one commit visible. It is in the log, so an error doesn't undo it.
+func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
+	if c.deletion != nil {
+		return p.db.applyDelete(p.applier, lsn, c.deletion)
+	}
+	for _, change := range c.units {
+		p.db.setUnit(change.id, change.unit)
+	}
+	p.db.changes.note(c.times, uint64(lsn))
+	p.applier.Apply(c.ids, c.times, c.values)
+	p.db.accepted.Add(uint64(len(c.ids)))
+	return nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -13,30 +14,33 @@ import (
 	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/internal/invariants"
 	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/internal/merge"
 	"github.com/flopynet/collector/model"
 )
 
 // headRank is above the rank of every chunk, which is its seq.
-const headRank = math.MaxInt - 16
+const headRank = math.MaxUint64 - 16
 
 // pinGroup is how many series a read pins at once, which bounds its memory.
 const pinGroup = 4096
 
-// pin is a view of some series that flushes and writes don't change. What the head holds is taken
-// first, the snapshot of the chunk store second: what a flush moves in between is then seen twice, with
-// equal values, and never not at all.
+// pin is a view of some series that flushes, writes and maintenance don't change. What the head holds and
+// what is deleted is taken first, the snapshot of the chunk store second: what a flush moves in between is
+// then seen twice, with equal values, and never not at all.
 type pin struct {
 	found
 	views      [][]head.View // by series
+	tombstones []tombstone   // that touch the range
 	snapshot   *pebble.Snapshot
 	nameID     uint64
-	stored     bool              // the metric has a nameID, so there may be chunks
-	partitions []model.Partition // that hold anything of [from, to), stored or in the head
+	stored     stored
+	partitions []model.Partition // raw ones that hold anything of [from, to), stored or in the head
 }
 
 // pin takes a view of the series over [from, to). The caller closes it.
 func (db *DB) pin(f found, from, to int64) *pin {
 	p := &pin{found: f, views: make([][]head.View, len(f.ids))}
+	p.tombstones = touching(db.tombstones.all(), from, to)
 	inHead := make(map[model.Partition]bool)
 	for i, id := range f.ids {
 		p.views[i] = db.head.Views(nil, id)
@@ -49,7 +53,7 @@ func (db *DB) pin(f found, from, to int64) *pin {
 			notePartitions(inHead, *view, from, to)
 		}
 	}
-	p.partitions = db.partitionsIn(from, to)
+	p.partitions = db.partitionsIn(model.TierRaw, from, to)
 	for partition := range inHead {
 		if _, stored := slices.BinarySearch(p.partitions, partition); !stored {
 			p.partitions = append(p.partitions, partition)
@@ -59,13 +63,21 @@ func (db *DB) pin(f found, from, to int64) *pin {
 	p.partitions = slices.Compact(p.partitions)
 	// The number of the name, too, is looked up only now: a flush may have given it since.
 	db.store.mu.RLock()
-	p.nameID, p.stored = db.store.names[f.name]
+	p.nameID, p.stored.named = db.store.names[f.name]
 	db.store.mu.RUnlock()
 	p.snapshot = db.chunks.NewSnapshot()
 	return p
 }
 
 func (p *pin) close() error { return p.snapshot.Close() }
+
+// floor returns the time before which raw samples of series number i are hidden by retention.
+func (f *found) floor(i int) int64 {
+	if len(f.classes) == 0 {
+		return f.floors[0].tiers[model.TierRaw]
+	}
+	return f.floors[f.classes[i]].tiers[model.TierRaw]
+}
 
 // notePartitions adds the partitions of [from, to) in which a view has samples.
 func notePartitions(partitions map[model.Partition]bool, view head.View, from, to int64) {
@@ -88,23 +100,24 @@ func notePartitions(partitions map[model.Partition]bool, view head.View, from, t
 	}
 }
 
-// partitionReader reads the series of a pin in one partition, in ascending order of series.
+// partitionReader reads the raw samples of a pin's series in one partition.
 type partitionReader struct {
 	pin       *pin
 	partition model.Partition
 	it        *pebble.Iterator
 	from, to  int64 // the partition's part of the range
 
-	merger merger
-	key    []byte // prefix of a series' chunks
-	values []byte // copies of chunks: an iterator's value is gone with the next step
+	runs    merge.Runs
+	key     []byte // prefix of a series' chunks
+	values  []byte // copies of chunks: an iterator's value is gone with the next step
+	skipped int    // chunks outside the range
 }
 
 // newPartitionReader opens a reader over that part of [from, to) which is in the partition.
 func newPartitionReader(p *pin, partition model.Partition, from, to int64) (*partitionReader, error) {
 	begin, end := model.TierRaw.Bounds(partition)
 	r := &partitionReader{pin: p, partition: partition, from: max(from, begin), to: min(to, end)}
-	if !p.stored {
+	if !p.stored.named {
 		return r, nil
 	}
 	lower, upper := keys.MetricRange(model.TierRaw, partition, p.nameID)
@@ -123,9 +136,9 @@ func (r *partitionReader) close() error {
 	return r.it.Close()
 }
 
-// load fills the merger with the runs of series number i of the pin.
+// load gathers the runs of series number i of the pin, of which no smaller number may be loaded later.
 func (r *partitionReader) load(i int) error {
-	r.merger.reset()
+	r.runs.Reset()
 	r.values = r.values[:0]
 	if r.it != nil {
 		if err := r.loadChunks(r.pin.ids[i]); err != nil {
@@ -133,13 +146,41 @@ func (r *partitionReader) load(i int) error {
 		}
 	}
 	for age, view := range r.pin.views[i] {
-		r.merger.addView(view, headRank+2*age, r.from, r.to)
+		addView(&r.runs, view, headRank+2*uint64(age), r.from, r.to, r.hidden(r.pin.ids[i], view.Seq))
 	}
 	return nil
 }
 
-// loadChunks adds the chunks of a series that overlap the range. The iterator moves forward only; it
-// often stands at the series already.
+// hidden returns what deletes hide of a series as it was at seq.
+func (r *partitionReader) hidden(id model.SeriesID, seq uint64) []model.Span {
+	if len(r.pin.tombstones) == 0 {
+		return nil
+	}
+	return hides(r.pin.tombstones, id, seq)
+}
+
+// addView adds what the head holds of [from, to) under two ranks, rank and rank+1. The view's late samples
+// are sorted.
+func addView(runs *merge.Runs, view head.View, rank uint64, from, to int64, hidden []model.Span) {
+	for _, block := range view.Blocks {
+		if block.MaxTime() >= from && block.MinTime() < to {
+			runs.AddBlock(block, rank, hidden)
+		}
+	}
+	runs.AddSamples(within(view.Tail, from, to), rank, hidden)
+	runs.AddSamples(within(view.Late, from, to), rank+1, hidden)
+}
+
+// within returns the part of sorted samples that lies in [from, to).
+func within(samples []model.Sample, from, to int64) []model.Sample {
+	byTime := func(s model.Sample, at int64) int { return cmp.Compare(s.Time, at) }
+	begin, _ := slices.BinarySearchFunc(samples, from, byTime)
+	end, _ := slices.BinarySearchFunc(samples, to, byTime)
+	return samples[begin:max(begin, end)]
+}
+
+// loadChunks adds the chunks of a series that overlap the range. The iterator mostly moves forward and often
+// stands at the series already.
 func (r *partitionReader) loadChunks(id model.SeriesID) error {
 	r.key = keys.AppendSeriesPrefix(r.key[:0], model.TierRaw, r.partition, r.pin.nameID, id)
 	if !r.it.Valid() || bytes.Compare(r.it.Key(), r.key) < 0 {
@@ -168,6 +209,7 @@ func (r *partitionReader) chunkAt(prefix []byte) (more bool, err error) {
 		return false, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if key.MinTime >= r.to {
+		r.skipped++
 		return false, nil
 	}
 	value, err := r.it.ValueAndErr()
@@ -176,6 +218,7 @@ func (r *partitionReader) chunkAt(prefix []byte) (more bool, err error) {
 	}
 	header, err := chunk.ReadHeader(value)
 	if err == nil && header.MaxTime < r.from {
+		r.skipped++
 		return true, nil
 	}
 	start := len(r.values)
@@ -184,6 +227,6 @@ func (r *partitionReader) chunkAt(prefix []byte) (more bool, err error) {
 	if err != nil {
 		return false, errors.Join(ErrCorrupt, err)
 	}
-	r.merger.addBlock(block, int(key.Seq))
+	r.runs.AddBlock(block, key.Seq, r.hidden(key.Series, key.Seq))
 	return true, nil
 }

@@ -243,7 +243,8 @@ func TestDiskFullInTheLog(t *testing.T) {
 
 func TestRetentionRefusesOldSamples(t *testing.T) {
 	now := time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC)
-	db := mustOpen(t, Options{FS: vfs.NewMem(), Retention: 24 * time.Hour, Now: func() time.Time { return now }})
+	db := mustOpen(t, Options{FS: vfs.NewMem(), Retention: RetentionPolicy{Default: Retention{Raw: 24 * time.Hour}}, Now: func() time.Time { return now }})
+	class := db.RetentionClassOf("m", "s")
 	for _, row := range []struct {
 		at   time.Time
 		want string
@@ -254,12 +255,12 @@ func TestRetentionRefusesOldSamples(t *testing.T) {
 		{time.Date(1969, 12, 31, 0, 0, 0, 0, time.UTC), "is before 1970-01-01"},
 		{now.AddDate(200, 0, 0), ""},
 	} {
-		err := db.CheckTime(row.at.UnixNano())
+		err := db.CheckTime(db.RetentionClassOf("m", "s"), row.at.UnixNano())
 		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
 			t.Errorf("CheckTime(%s) = %v, want %q", row.at, err, row.want)
 		}
 	}
-	if err := db.CheckTime(math.MaxInt64); err == nil {
+	if err := db.CheckTime(class, math.MaxInt64); err == nil {
 		t.Error("the year 2262 is over and accepted")
 	}
 	if err := db.Close(); err != nil {

@@ -118,7 +118,7 @@ func (r *replay) frame(f wal.Frame) error {
 		if err := r.record(lsn, reader); err != nil {
 			return fmt.Errorf("frame of LSN %d to %d: %w", f.First, f.Last, err)
 		}
-		if reader.Kind() == record.KindSamples {
+		if kind := reader.Kind(); kind == record.KindSamples || kind == record.KindDelete {
 			lsn++
 		}
 	}
@@ -147,6 +147,12 @@ func (r *replay) record(lsn wal.LSN, reader *record.Reader) error {
 			r.db.setUnit(id, unit)
 		}
 		return err
+	case record.KindDelete:
+		if lsn <= r.checkpoint {
+			return nil
+		}
+		r.lsn = lsn
+		return r.delete(reader)
 	default: // KindSamples: a reader stops at a kind that it doesn't know
 		if lsn <= r.checkpoint {
 			return nil
@@ -180,6 +186,16 @@ func (r *replay) batch(reader *record.Reader) error {
 	}
 	r.db.accepted.Add(uint64(len(batch.ids)))
 	return r.dispatch(batch)
+}
+
+// delete applies one delete record, behind all samples before it.
+func (r *replay) delete(reader *record.Reader) error {
+	from, to, ids, err := reader.Delete()
+	if err != nil {
+		return err
+	}
+	r.drain()
+	return r.db.applyDelete(r.db.head.Appliers(1)[0], r.lsn, &deletion{Span: model.Span{From: from, To: to}, ids: ids})
 }
 
 // know makes sure that all series of a batch are active, loading them from the catalogue. It returns
@@ -287,5 +303,5 @@ func (r *replay) flushIfFull() error {
 	if at.lsn == r.db.flush.checkpoint {
 		return nil
 	}
-	return r.db.flushFrozen(at, r.db.head.Freeze(r.db.period()))
+	return r.db.flushFrozen(at, r.db.head.Freeze(r.db.period(), uint64(at.lsn)), false)
 }

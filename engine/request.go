@@ -79,6 +79,16 @@ type AggregateResult struct {
 	Groups      []Group
 	SeriesCount int
 	Unit        string // of the matching series that has one and the lowest id
+
+	// Exact says that the values are those of the samples asked for. They are not where percentiles come from
+	// sketches, or where raw samples have expired and points don't fit the buckets or can't give a function:
+	// there each point counts for the bucket in which it begins.
+	Exact      bool
+	Sketched   bool    // percentiles come from sketches
+	ErrorBound float64 // of these percentiles, relative to a sample at their rank; 0: exact
+
+	RetentionBound bool // the range begins before raw samples have expired
+	Explain        Explain
 }
 
 // Group holds the non-empty buckets of a group of series in time order.

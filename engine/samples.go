@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flopynet/collector/internal/merge"
 	"github.com/flopynet/collector/model"
 )
 
@@ -31,9 +32,7 @@ func (db *DB) Samples(ctx context.Context, r SamplesRequest) (*SamplesResult, er
 	}
 	page := &page{request: &r, to: r.To}
 	for begin := 0; begin < len(all.ids); begin += pinGroup {
-		part := all
-		part.ids = all.ids[begin:min(begin+pinGroup, len(all.ids))]
-		if err := page.read(ctx, db, part, begin); err != nil {
+		if err := page.read(ctx, db, all.part(begin, min(begin+pinGroup, len(all.ids))), begin); err != nil {
 			return nil, err
 		}
 	}
@@ -86,9 +85,10 @@ func (p *page) partition(ctx context.Context, pin *pin, partition model.Partitio
 		if err := r.load(i); err != nil {
 			return err
 		}
-		err := r.merger.clusters(r.from, r.to, func(cluster []run) error {
+		from := max(r.from, pin.floor(i))
+		err := r.runs.Clusters(from, r.to, func(cluster merge.Cluster) error {
 			var err error
-			p.times, p.values, err = mergeCluster(cluster, p.times[:0], p.values[:0], r.from, min(r.to, p.to))
+			p.times, p.values, err = cluster.Append(p.times[:0], p.values[:0], from, min(r.to, p.to))
 			if err == nil {
 				p.add(number+i, id)
 			}

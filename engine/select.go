@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/flopynet/collector/index"
 	"github.com/flopynet/collector/model"
@@ -31,6 +30,18 @@ func (db *DB) Select(ctx context.Context, s Selection) ([]model.Series, error) {
 type found struct {
 	name string
 	ids  []model.SeriesID
+
+	floors  []floors // by class
+	classes []int    // by series; nil: all are of class 0
+}
+
+// part returns series [begin, end) of what was found.
+func (f found) part(begin, end int) found {
+	f.ids = f.ids[begin:end]
+	if f.classes != nil {
+		f.classes = f.classes[begin:end]
+	}
+	return f
 }
 
 // find evaluates the matchers over memory and over each stored partition of the range.
@@ -46,17 +57,51 @@ func (db *DB) find(ctx context.Context, s Selection) (found, error) {
 			set.Add(id)
 		}
 	}
-	for _, partition := range db.partitionsIn(s.From, s.To) {
+	for _, where := range db.postingsIn(s.From, s.To) {
 		if err := ctx.Err(); err != nil {
 			return found{}, err
 		}
-		matched, err := index.Select(db.chunks, model.TierRaw, partition, s.Matchers)
+		matched, err := index.Select(db.chunks, where.Tier, where.Partition, s.Matchers)
 		if err != nil {
 			return found{}, fmt.Errorf("look up series: %w", err)
 		}
 		set.Or(matched)
 	}
-	return found{name: name, ids: set.AppendTo(nil)}, nil
+	f := found{name: name, ids: set.AppendTo(nil)}
+	return f, db.classify(&f)
+}
+
+// postingsIn returns partitions whose postings together have every series with stored data in [from, to):
+// all raw ones, and those of the hours' tier that reach where raw samples were dropped. The hours have
+// every series that the points of five minutes have.
+func (db *DB) postingsIn(from, to int64) []index.Place {
+	var out []index.Place
+	whole := make(map[model.Partition]bool) // days of which no series' samples were dropped
+	dropped := db.expiry.load().expired.Newest()
+	for _, day := range db.partitionsIn(model.TierRaw, from, to) {
+		out = append(out, index.Place{Tier: model.TierRaw, Partition: day})
+		_, end := model.TierRaw.Bounds(day)
+		whole[day] = end > dropped
+	}
+	for _, number := range db.partitionsIn(model.Tier1h, from, to) {
+		begin, end := model.Tier1h.Bounds(number)
+		for _, day := range daysOf(max(begin, from), min(end, to)) {
+			if !whole[day] {
+				out = append(out, index.Place{Tier: model.Tier1h, Partition: number})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// daysOf returns the raw partitions that overlap [from, to).
+func daysOf(from, to int64) []model.Partition {
+	var days []model.Partition
+	for day := model.TierRaw.PartitionOf(from); from < to && day <= model.TierRaw.PartitionOf(to-1); day++ {
+		days = append(days, day)
+	}
+	return days
 }
 
 func metricName(matchers []*model.Matcher) (string, error) {
@@ -71,24 +116,6 @@ func metricName(matchers []*model.Matcher) (string, error) {
 		return "", ErrNoName
 	}
 	return name, nil
-}
-
-// partitionsIn returns the stored partitions that overlap [from, to), in ascending order.
-func (db *DB) partitionsIn(from, to int64) []model.Partition {
-	if from >= to {
-		return nil
-	}
-	first, last := model.TierRaw.PartitionOf(max(from, 0)), model.TierRaw.PartitionOf(max(to-1, 0))
-	db.store.mu.RLock()
-	defer db.store.mu.RUnlock()
-	var partitions []model.Partition
-	for partition := range db.store.partitions {
-		if partition >= first && partition <= last {
-			partitions = append(partitions, partition)
-		}
-	}
-	slices.Sort(partitions)
-	return partitions
 }
 
 // describe returns the series with these ascending ids.

@@ -21,6 +21,13 @@ const (
 func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 	identity := model.AppendIdentity(make([]byte, 0, 256), name, tags)
 	if id, found := db.active.Lookup(identity); found {
+		if gone := db.dropping.Load(); gone == nil || !gone.Contains(id) {
+			return id, nil
+		}
+	}
+	db.resolveMu.RLock()
+	defer db.resolveMu.RUnlock()
+	if id, found := db.active.Lookup(identity); found {
 		return id, nil
 	}
 	id, found, err := db.lookupStored(identity)
@@ -30,20 +37,34 @@ func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 	if found {
 		return id, nil
 	}
+	if err := db.limits.admit(db, 1); err != nil {
+		return 0, err
+	}
 	id, _ = db.active.Create(identity, name, tags)
 	return id, nil
 }
 
+// Epoch changes whenever ids or retention classes that were asked for may no longer hold: when series were
+// dropped, and when the retention policy was changed. Who keeps any reads it before asking.
+func (db *DB) Epoch() uint64 { return db.epoch.Load() }
+
+// RetentionClassOf returns the class of the series of a metric from a source. It holds within an Epoch.
+func (db *DB) RetentionClassOf(name, source string) RetentionClass {
+	return db.expiry.load().classOf(name, source)
+}
+
 // CheckTime reports as a *TimeError why a sample of this time, in nanoseconds since the epoch, can't be
-// written. It doesn't allocate when it can.
-func (db *DB) CheckTime(ns int64) error {
+// written to a series of this class. It doesn't allocate when it can.
+func (db *DB) CheckTime(class RetentionClass, ns int64) error {
 	switch {
 	case ns < model.MinTime:
 		return &TimeError{Time: ns, Reason: "is before 1970-01-01, the earliest time that can be stored"}
 	case ns >= model.MaxTime: // ranges end before it
 		return &TimeError{Time: ns, Reason: "is not before 2262-04-11, the end of what can be stored"}
-	case db.opts.Retention > 0 && ns < db.opts.Now().Add(-db.opts.Retention).UnixNano():
-		return &TimeError{Time: ns, Reason: "is older than the retention of " + spell(db.opts.Retention)}
+	case ns < class.through:
+		return &TimeError{Time: ns, Reason: "is in a day whose raw samples have expired and were dropped"}
+	case class.raw != 0 && class.raw < KeepForever && ns < db.opts.Now().UnixNano()-int64(class.raw):
+		return &TimeError{Time: ns, Reason: "is older than the retention of " + spell(class.raw)}
 	}
 	return nil
 }
@@ -73,7 +94,7 @@ func (db *DB) Write(b *Batch) error {
 		nextSamples, nextUnits := min(samples+maxBatchSamples, b.Len()), min(units+maxBatchUnits, len(b.units))
 		c.ids, c.times, c.values = b.ids[samples:nextSamples], b.times[samples:nextSamples], b.values[samples:nextSamples]
 		c.units = b.units[units:nextUnits]
-		c.maxID = b.maxID
+		c.maxID, c.epoch = b.maxID, b.epoch
 		if err := db.pipe.submit(c); err != nil {
 			return err
 		}

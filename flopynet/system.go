@@ -2,9 +2,9 @@ package flopynet
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/flopynet/collector/engine"
@@ -30,6 +30,9 @@ type SystemOptions struct {
 	Now      func() time.Time // stamps the samples; default time.Now
 	Host     string           // value of the tag host; default the machine's name
 	Logger   *slog.Logger     // required
+
+	// Stored is told when samples became durable, and how many; default nobody.
+	Stored func(at time.Time, samples int)
 }
 
 // System measures this machine's cpu, memory, disk and network, at once and then at each interval, until
@@ -37,7 +40,6 @@ type SystemOptions struct {
 type System struct {
 	db      *engine.DB
 	options SystemOptions
-	stored  atomic.Int64 // time of the last measurement stored, in nanoseconds since the epoch; 0: none yet
 
 	// Touched by the measuring goroutine alone.
 	probes  []probe
@@ -68,6 +70,9 @@ func newSystem(db *engine.DB, options SystemOptions, probes []probe) *System {
 	if options.Host == "" {
 		options.Host = hostName()
 	}
+	if options.Stored == nil {
+		options.Stored = func(time.Time, int) {}
+	}
 	return &System{
 		db: db, options: options, probes: probes,
 		hasUnit: map[model.SeriesID]bool{}, faults: map[string]string{}, done: make(chan struct{}),
@@ -86,14 +91,6 @@ func hostName() string {
 func (s *System) Close() {
 	s.cancel()
 	<-s.done
-}
-
-// LastCollection returns when a measurement was last stored; the zero time: not yet.
-func (s *System) LastCollection() time.Time {
-	if stored := s.stored.Load(); stored != 0 {
-		return time.Unix(0, stored)
-	}
-	return time.Time{}
 }
 
 func (s *System) run(ctx context.Context) {
@@ -116,13 +113,12 @@ func (s *System) run(ctx context.Context) {
 func (s *System) collect(ctx context.Context) {
 	// Whole milliseconds: nothing here is known to the nanosecond, and finer times take more room.
 	now := s.options.Now().Truncate(time.Millisecond).UnixNano()
-	err := s.db.CheckTime(now)
+	err := s.db.CheckTime(engine.RetentionClass{}, now)
 	s.report("clock", err)
 	if err != nil {
 		return
 	}
-	s.batch.Reset()
-	var added []model.SeriesID
+	var all []measured
 	for _, p := range s.probes {
 		probing, cancel := context.WithTimeout(ctx, probeTimeout)
 		measurements, err := p.read(probing)
@@ -131,49 +127,79 @@ func (s *System) collect(ctx context.Context) {
 			return // closed
 		}
 		for _, m := range measurements {
-			id, addErr := s.add(m, now)
-			if addErr != nil {
-				err = addErr
+			series, checkErr := s.check(m, now)
+			if checkErr != nil {
+				err = checkErr
 				continue
 			}
-			added = append(added, id)
+			all = append(all, series)
 		}
 		s.report(p.name, err)
 	}
-	if len(added) > 0 {
-		s.store(now, added)
+	if len(all) > 0 {
+		s.store(now, all)
 	}
 }
 
-// add puts a measurement into the batch.
-func (s *System) add(m measurement, now int64) (model.SeriesID, error) {
+// measured is a measurement that can be stored.
+type measured struct {
+	measurement
+	tags model.Tags
+}
+
+// check makes a measurement's tags and reports why it can't be stored.
+func (s *System) check(m measurement, now int64) (measured, error) {
 	tags := model.Normalize(model.Tags{{Key: "host", Value: s.options.Host}, {Key: model.SourceKey, Value: systemSource}, m.tag})
 	if err := model.CheckSeries(m.name, tags); err != nil {
-		return 0, err
+		return measured{}, err
 	}
-	id, err := s.db.Resolve(m.name, tags)
-	if err != nil {
-		return 0, err
-	}
-	s.batch.Add(id, now, m.value)
-	if m.unit != "" && !s.hasUnit[id] {
-		s.batch.SetUnit(id, m.unit)
-	}
-	return id, nil
+	return measured{m, tags}, s.db.CheckTime(s.db.RetentionClassOf(m.name, systemSource), now)
 }
 
-// store writes the batch, which has samples of these series. What can't be stored is lost: the next
-// measurement is worth more than an old one.
-func (s *System) store(now int64, added []model.SeriesID) {
-	err := s.db.Write(&s.batch)
-	s.report("store", err)
-	if err != nil {
-		return
+// writeTries is how often a measurement is written whose series are dropped at the same moment.
+const writeTries = 3
+
+// store writes the measurements. What can't be stored is lost: the next measurement is worth more than an
+// old one.
+func (s *System) store(now int64, all []measured) {
+	var err error
+	for range writeTries {
+		if err = s.write(now, all); !errors.Is(err, engine.ErrStaleSeries) {
+			break
+		}
 	}
-	s.stored.Store(now)
+	s.report("store", err)
+}
+
+// write is one try of store. A series that gets no id leaves the others as they are.
+func (s *System) write(now int64, all []measured) error {
+	s.batch.Reset()
+	s.batch.ResolvedAt(s.db.Epoch())
+	var refused error
+	var added []model.SeriesID
+	for _, m := range all {
+		id, err := s.db.Resolve(m.name, m.tags)
+		if err != nil {
+			refused = err
+			continue
+		}
+		s.batch.Add(id, now, m.value)
+		if m.unit != "" && !s.hasUnit[id] {
+			s.batch.SetUnit(id, m.unit)
+		}
+		added = append(added, id)
+	}
+	if len(added) == 0 {
+		return refused
+	}
+	if err := s.db.Write(&s.batch); err != nil {
+		return err
+	}
+	s.options.Stored(time.Unix(0, now), len(added))
 	for _, id := range added {
 		s.hasUnit[id] = true
 	}
+	return refused
 }
 
 // report logs the errors of a probe, or of the store, when they begin, change and end: not each time.

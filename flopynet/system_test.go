@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -35,8 +36,8 @@ func openEngine(t *testing.T) *engine.DB {
 	return db
 }
 
-// stored returns what the engine has of these metrics, as "name{tags} unit" and values.
-func stored(t *testing.T, db *engine.DB, names ...string) map[string][]float64 {
+// storedValues returns what the engine has of these metrics, as "name{tags} unit" and values.
+func storedValues(t *testing.T, db *engine.DB, names ...string) map[string][]float64 {
 	t.Helper()
 	values := map[string][]float64{}
 	for _, name := range names {
@@ -69,17 +70,16 @@ func TestCollectStoresWhatProbesTell(t *testing.T) {
 	db := openEngine(t)
 	now := noon
 	var log bytes.Buffer
+	var told []string
 	s := newSystem(db, SystemOptions{
 		Host: "lab-1", Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Stored: func(at time.Time, samples int) { told = append(told, fmt.Sprint(samples, " ", at.Unix()-noon.Unix())) },
 	}, []probe{
 		fixedProbe("broken", errors.New("no such thing")),
 		fixedProbe("half", errors.New("one disk is away"), measurement{name: "disk_used_bytes", unit: "bytes", value: 7, tag: model.Tag{Key: "path", Value: "/"}}),
 		fixedProbe("whole", nil, measurement{name: "load1", value: 0.5}),
 		fixedProbe("impossible", nil, measurement{name: "", value: 1}),
 	})
-	if !s.LastCollection().IsZero() {
-		t.Error("nothing was collected yet")
-	}
 	s.collect(t.Context())
 	now = now.Add(5 * time.Second)
 	s.collect(t.Context())
@@ -88,11 +88,11 @@ func TestCollectStoresWhatProbesTell(t *testing.T) {
 		"disk_used_bytes{host:lab-1 path:/ source:system} bytes": {7, 7},
 		"load1{host:lab-1 source:system} ":                       {0.5, 0.5},
 	}
-	if diff := cmp.Diff(want, stored(t, db, "disk_used_bytes", "load1")); diff != "" {
+	if diff := cmp.Diff(want, storedValues(t, db, "disk_used_bytes", "load1")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	if got := s.LastCollection(); !got.Equal(now) {
-		t.Errorf("last collection %v, want %v", got, now)
+	if diff := cmp.Diff([]string{"2 0", "2 5"}, told); diff != "" {
+		t.Errorf("Stored was told, -want +got:\n%s", diff)
 	}
 	for _, fault := range []string{"no such thing", "one disk is away", "name is empty"} {
 		if count := strings.Count(log.String(), fault); count != 1 {
@@ -128,7 +128,7 @@ func TestAClockOutOfRangeStoresNothing(t *testing.T) {
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
 	}, []probe{fixedProbe("load", nil, measurement{name: "load1", value: 1})})
 	s.collect(t.Context())
-	if got := stored(t, db, "load1"); len(got) != 0 {
+	if got := storedValues(t, db, "load1"); len(got) != 0 {
 		t.Errorf("stored %v", got)
 	}
 	if !strings.Contains(log.String(), "1969-12-31") {
@@ -139,14 +139,17 @@ func TestAClockOutOfRangeStoresNothing(t *testing.T) {
 // TestStartMeasuresAtOnce has an interval that no test outlives: what is stored came from the start.
 func TestStartMeasuresAtOnce(t *testing.T) {
 	db := openEngine(t)
-	s := StartSystem(db, SystemOptions{Interval: time.Hour, Host: "lab-1", Logger: slog.New(slog.DiscardHandler)})
+	stored := make(chan int, 1)
+	s := StartSystem(db, SystemOptions{
+		Interval: time.Hour, Host: "lab-1", Logger: slog.New(slog.DiscardHandler), Stored: func(_ time.Time, samples int) { stored <- samples },
+	})
 	defer s.Close()
-	for deadline := time.Now().Add(time.Minute); s.LastCollection().IsZero(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing was measured within a minute")
-		}
+	select {
+	case <-stored:
+	case <-time.After(time.Minute):
+		t.Fatal("nothing was measured within a minute")
 	}
-	if got := stored(t, db, "memory_total_bytes")["memory_total_bytes{host:lab-1 source:system} bytes"]; len(got) != 1 || got[0] <= 0 {
+	if got := storedValues(t, db, "memory_total_bytes")["memory_total_bytes{host:lab-1 source:system} bytes"]; len(got) != 1 || got[0] <= 0 {
 		t.Errorf("memory_total_bytes is %v", got)
 	}
 }

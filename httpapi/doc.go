@@ -19,7 +19,7 @@
 // decompressed, within the limits, in pooled memory that is gone after the release. request.checkJSON
 // applies the rule for Content-Type. Faults are made with invalidRequest (body), invalidQuery
 // (parameters), limitExceeded, newError; engine errors are returned as they are. A handler that has
-// stored samples calls Server.noteAccepted, which /health reports.
+// stored samples calls Server.NoteStored, which /health reports.
 //
 // Everything that comes out of a fasthttp.RequestCtx is reused once the handler has returned: copy what
 // is to outlive it.

@@ -63,6 +63,11 @@ func invalidParameter(name, given, issue string) *apiError {
 		detail{"parameter", name}, detail{"given", clip(given)}, detail{"issue", issue})
 }
 
+// missingParameter names a parameter that has to be given, and what with.
+func missingParameter(name, issue string) *apiError {
+	return invalidQuery("Missing parameter "+name, detail{"parameter", name}, detail{"issue", issue})
+}
+
 // invalidTimeRange is the answer to from >= to.
 func invalidTimeRange(from, to int64) *apiError {
 	return invalidQuery("Invalid time range", detail{"issue", "Start time must be before end time"},
@@ -121,6 +126,7 @@ var unavailable = []struct {
 }{
 	{engine.ErrBusy, 1},
 	{engine.ErrBehind, 5},
+	{engine.ErrStaleSeries, 1},
 	{engine.ErrClosed, 10},
 	{engine.ErrDiskFull, 30},
 	{engine.ErrFailed, 60},

@@ -142,7 +142,7 @@ func TestAnswerSpellsSpecialValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := aggregateAnswer(q, &engine.AggregateResult{Groups: []engine.Group{
+	a, err := aggregateAnswer(q, &engine.AggregateResult{Exact: true, Groups: []engine.Group{
 		{Tags: model.Tags{{Key: "zone", Value: ""}}, Buckets: []int{0, 1, 3}, Values: []float64{math.NaN(), missing, missing, missing, math.Inf(-1), math.Inf(1)}},
 	}})
 	if err != nil {
@@ -197,7 +197,7 @@ func BenchmarkAppendPoints(b *testing.B) {
 		group.Buckets = append(group.Buckets, i)
 		group.Values = append(group.Values, 40+float64(i%1000)/10)
 	}
-	a, err := aggregateAnswer(q, &engine.AggregateResult{Groups: []engine.Group{group}})
+	a, err := aggregateAnswer(q, &engine.AggregateResult{Exact: true, Groups: []engine.Group{group}})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/metrics"
-	"sync"
 	"time"
 
 	"github.com/flopynet/collector/engine"
@@ -92,6 +91,7 @@ func (s *Server) health(ctx context.Context, now time.Time) healthReport {
 		return nil
 	})
 	uptime := now.Sub(s.started)
+	rate, _ := s.samples.rates(now)
 	store := storeHealthOf(&stats, readTime, readErr)
 	report := healthReport{
 		Status: statusHealthy, Service: "collector",
@@ -102,7 +102,7 @@ func (s *Server) health(ctx context.Context, now time.Time) healthReport {
 		Components: healthComponents{
 			Storage: store, InfluxDB: store,
 			WAL:              walHealthOf(&stats),
-			MetricsProcessor: processorHealthOf(&stats, s.rate.measure(now, stats.SamplesAccepted)),
+			MetricsProcessor: processorHealthOf(&stats, rate),
 			Redis:            headHealthOf(&stats, statsTime),
 		},
 	}
@@ -172,13 +172,12 @@ func (s *Server) probe(ctx context.Context) error {
 	return err
 }
 
-// lastCollection returns when samples last came in, from clients or from ourselves.
+// lastCollection returns when samples last came in.
 func (s *Server) lastCollection() *string {
-	last := s.options.LastCollection()
-	if accepted := s.accepted.Load(); accepted != 0 && (last.IsZero() || accepted > last.UnixNano()) {
-		last = time.Unix(0, accepted)
+	if stored := s.stored.Load(); stored != 0 {
+		return nullableTime(time.Unix(0, stored))
 	}
-	return nullableTime(last)
+	return nil
 }
 
 func nullableTime(t time.Time) *string {
@@ -201,37 +200,4 @@ func heapBytes() uint64 {
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
-}
-
-// rateWindow is the least time over which a rate is measured.
-const rateWindow = 10 * time.Second
-
-// rateMeter measures how fast a counter grows, from the last time it was asked at least rateWindow ago.
-type rateMeter struct {
-	mu struct {
-		sync.Mutex
-		older, newer reading
-	}
-}
-
-type reading struct {
-	at    time.Time
-	count uint64
-}
-
-// measure returns the counter's growth a second; 0 the first time.
-func (m *rateMeter) measure(now time.Time, count uint64) float64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.mu.newer.at.IsZero() {
-		m.mu.older, m.mu.newer = reading{now, count}, reading{now, count}
-	}
-	if now.Sub(m.mu.newer.at) >= rateWindow {
-		m.mu.older, m.mu.newer = m.mu.newer, reading{now, count}
-	}
-	elapsed := now.Sub(m.mu.older.at).Seconds()
-	if elapsed <= 0 || count < m.mu.older.count {
-		return 0
-	}
-	return float64(count-m.mu.older.count) / elapsed
 }

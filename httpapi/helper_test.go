@@ -28,7 +28,14 @@ type testServer struct {
 // startServer serves the endpoints, and those a test adds, until the test ends.
 func startServer(t testing.TB, options Options, extra ...route) *testServer {
 	t.Helper()
-	db, err := engine.Open(t.TempDir(), engine.Options{MinFreeBytes: -1})
+	return startEngine(t, engine.Options{}, options, extra...)
+}
+
+// startEngine is startServer with a store of some kind. It does its maintenance only when told to.
+func startEngine(t testing.TB, store engine.Options, options Options, extra ...route) *testServer {
+	t.Helper()
+	store.MinFreeBytes, store.MaintainInterval = -1, -1
+	db, err := engine.Open(t.TempDir(), store)
 	if err != nil {
 		t.Fatal(err)
 	}

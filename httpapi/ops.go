@@ -20,11 +20,16 @@ func opsRoutes() []route {
 
 // respondValue answers with a value as JSON.
 func (r *request) respondValue(status int, value any) {
+	r.respond(status, typeJSON, append(appendJSON(nil, value), '\n'))
+}
+
+// appendJSON appends a value of our own as JSON.
+func appendJSON(dst []byte, value any) []byte {
 	out, err := json.Marshal(value)
 	if err != nil {
-		panic(fmt.Sprintf("answer %T: %v", value, err)) // answers are our own types
+		panic(fmt.Sprintf("answer %T: %v", value, err))
 	}
-	r.respond(status, typeJSON, append(out, '\n'))
+	return append(dst, out...)
 }
 
 // getIndex answers GET / with the endpoints there are.

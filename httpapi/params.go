@@ -112,6 +112,12 @@ func (p params) integer(name string, low, high, fallback int) (int, error) {
 	return n, nil
 }
 
+// boolean reads true or false; false when it was not given.
+func (p params) boolean(name string) (bool, error) {
+	word, err := p.oneOf(name, "true", "false")
+	return word == "true", err
+}
+
 // oneOf reads a word out of a few, or returns "" when it was not given.
 func (p params) oneOf(name string, words ...string) (string, error) {
 	text := p.get(name)
@@ -142,18 +148,23 @@ func (p params) list(name string) ([]string, error) {
 // defaultRange is how long a time range is when only its end is given, or nothing.
 const defaultRange = int64(3600e9)
 
-// timeRange reads the range [from, to), in nanoseconds since the epoch. now counts as the end when none
-// is given.
-func (p params) timeRange(now int64) (from, to int64, err error) {
+// rangeEnds returns the names under which the ends of a range were given; "": not given.
+func (p params) rangeEnds() (from, to string, err error) {
 	var fromNames, toNames []string
 	for _, names := range rangeNames {
 		fromNames, toNames = append(fromNames, names.from), append(toNames, names.to)
 	}
-	fromName, err := p.onlyOneOf(fromNames)
-	if err != nil {
-		return 0, 0, err
+	if from, err = p.onlyOneOf(fromNames); err != nil {
+		return "", "", err
 	}
-	toName, err := p.onlyOneOf(toNames)
+	to, err = p.onlyOneOf(toNames)
+	return from, to, err
+}
+
+// timeRange reads the range [from, to), in nanoseconds since the epoch. now counts as the end when none
+// is given.
+func (p params) timeRange(now int64) (from, to int64, err error) {
+	fromName, toName, err := p.rangeEnds()
 	if err != nil {
 		return 0, 0, err
 	}

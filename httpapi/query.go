@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -12,12 +14,12 @@ import (
 const maxAnswerValues = 2_000_000
 
 func queryRoutes() []route {
-	return []route{{
-		method:  fasthttp.MethodGet,
-		path:    "/metrics/query",
-		about:   "samples of a metric, raw or aggregated",
-		handler: (*Server).getQuery,
-	}}
+	return []route{
+		{method: fasthttp.MethodGet, path: "/metrics/query", about: "samples of a metric, raw or aggregated", query: true,
+			handler: (*Server).getQuery},
+		{method: fasthttp.MethodGet, path: "/metrics/summary", about: "statistics and percentiles of a metric", query: true,
+			handler: (*Server).getSummary},
+	}
 }
 
 // getQuery answers GET /metrics/query.
@@ -29,31 +31,67 @@ func (s *Server) getQuery(r *request) error {
 	}
 	ctx, cancel := r.context(q.timeout)
 	defer cancel()
+	asked := s.options.Now()
 	a, err := s.answer(ctx, q)
 	if err != nil {
 		return err
 	}
+	answered := s.options.Now()
 	if q.csv {
-		if a.nextCursor != "" {
-			r.http.Response.Header.Set("X-Next-Cursor", a.nextCursor)
-		}
+		a.setHeaders(&r.http.Response.Header)
 		r.respondLarge(typeCSV, a.appendCSV(nil))
 		return nil
 	}
 	out := a.appendJSON(nil)
-	milliseconds := float64(s.options.Now().Sub(r.received).Microseconds()) / 1000
-	out = append(out, `,"query_time_ms":`...)
-	out = appendJSONFloat(out, milliseconds)
+	now := s.options.Now()
+	if q.explain {
+		out = append(out, `,"explain":`...)
+		out = appendJSON(out, s.explain(a, answered.Sub(asked), now.Sub(answered)))
+	}
+	out = appendQueryTime(out, now.Sub(r.received))
 	r.respondLarge(typeJSON, append(out, "}\n"...))
 	return nil
+}
+
+func appendQueryTime(dst []byte, took time.Duration) []byte {
+	return appendJSONFloat(append(dst, `,"query_time_ms":`...), milliseconds(took))
+}
+
+// setHeaders tells with CSV what has no place in it.
+func (a *answer) setHeaders(header *fasthttp.ResponseHeader) {
+	if a.nextCursor != "" {
+		header.Set("X-Next-Cursor", a.nextCursor)
+	}
+	if a.aggregated == nil || a.aggregated.Exact {
+		return
+	}
+	header.Set("X-Exact", "false")
+	if a.aggregated.Sketched {
+		header.Set("X-Error-Bound", strconv.FormatFloat(a.aggregated.ErrorBound, 'g', -1, 64))
+	}
+}
+
+// appendExactness appends in what an answer differs from one that was computed of the samples themselves:
+// nothing as a rule.
+func appendExactness(dst []byte, result *engine.AggregateResult) []byte {
+	if result.Exact {
+		return dst
+	}
+	dst = append(dst, `,"exact":false`...)
+	if result.Sketched {
+		dst = append(dst, `,"method":"sketch","error_bound":`...)
+		dst = appendJSONFloat(dst, result.ErrorBound)
+	}
+	return dst
 }
 
 // answer is what a query found, before it is spelt as JSON or CSV.
 type answer struct {
 	query      *query
 	unit       string
-	samples    *engine.SamplesResult // of a raw query
-	groups     []series              // of an aggregation
+	samples    *engine.SamplesResult   // of a raw query
+	aggregated *engine.AggregateResult // of an aggregation
+	groups     []series                // of the same, filled
 	nextCursor string
 }
 
@@ -92,7 +130,7 @@ func rawAnswer(q *query, result *engine.SamplesResult) *answer {
 // aggregateAnswer fills the groups' gaps as the query says. A group without a single sample in the range
 // is left out, whatever the query fills gaps with.
 func aggregateAnswer(q *query, result *engine.AggregateResult) (*answer, error) {
-	a := &answer{query: q, unit: result.Unit}
+	a := &answer{query: q, unit: result.Unit, aggregated: result}
 	values := 0
 	for _, group := range result.Groups {
 		if len(group.Buckets) == 0 {

@@ -308,7 +308,8 @@ func TestQueryErrors(t *testing.T) {
 	}{
 		{"", 400, "INVALID_QUERY", map[string]any{"parameter": "metric"}},
 		{"metric=cpu&agregation=max", 400, "INVALID_QUERY", map[string]any{"parameter": "agregation", "nearest": "aggregation"}},
-		{"metric=cpu&explain=true", 400, "INVALID_QUERY", map[string]any{"parameter": "explain"}},
+		{"metric=cpu&explain=yes", 400, "INVALID_QUERY", map[string]any{"parameter": "explain", "given": "yes"}},
+		{"metric=cpu&explain=true&format=csv", 400, "INVALID_QUERY", map[string]any{"parameter": "explain"}},
 		{"metric=cpu&metric=mem", 400, "INVALID_QUERY", map[string]any{"parameter": "metric", "given": "mem"}},
 		{"metric=cpu&from=2024-01-15&start=2024-01-15", 400, "INVALID_QUERY", map[string]any{"parameter": "start"}},
 		{"metric=cpu&from=yesterday", 400, "INVALID_QUERY", map[string]any{"parameter": "from", "given": "yesterday"}},

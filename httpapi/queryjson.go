@@ -51,7 +51,8 @@ func (a *answer) appendJSON(dst []byte) []byte {
 		total = len(only.buckets)
 	}
 	dst = append(dst, `,"total_points":`...)
-	return strconv.AppendInt(dst, int64(total), 10)
+	dst = strconv.AppendInt(dst, int64(total), 10)
+	return appendExactness(dst, a.aggregated)
 }
 
 // appendSourceAndTags appends "source", if it is among the tags, and "tags".

@@ -24,6 +24,7 @@ type query struct {
 	selection engine.Selection
 	timeout   time.Duration
 	csv       bool
+	explain   bool
 	epoch     epochUnit
 
 	// As the answer names them; "": not asked for.
@@ -37,9 +38,8 @@ type query struct {
 	edges     []int64
 	functions []engine.Function
 	names     []string // of the functions, as given
-	groupBy   []string
-	groupAll  bool
-	fill      fill
+	grouping
+	fill fill
 }
 
 func queryParams() paramSet {
@@ -47,7 +47,7 @@ func queryParams() paramSet {
 		"metric": false, "source": false, "tags": true,
 		"granularity": false, "max_points": false, "tz": false, "aggregation": false, "group_by": true, "fill": false,
 		"limit": false, "cursor": false,
-		"epoch": false, "format": false, "timeout": false,
+		"epoch": false, "format": false, "timeout": false, "explain": false,
 	}.withRange()
 }
 
@@ -74,35 +74,52 @@ func parseQuery(args *fasthttp.Args, accept string, now int64, maxTimeout time.D
 	if q.timeout, err = parseTimeout(p, maxTimeout); err != nil {
 		return nil, err
 	}
-	epoch, err := p.oneOf("epoch", "s", "ms", "us", "ns")
-	if err != nil {
+	if q.epoch, err = parseEpoch(p); err != nil {
 		return nil, err
 	}
-	q.epoch = epochUnits[epoch]
+	if q.explain, err = p.boolean("explain"); err != nil {
+		return nil, err
+	}
 	format, err := p.oneOf("format", "json", "csv")
 	if err != nil {
 		return nil, err
 	}
 	q.csv = format == "csv" || format == "" && prefersCSV(accept)
+	if q.csv && q.explain {
+		return nil, invalidParameter("explain", "true", "it has no place in CSV; ask for JSON")
+	}
 	return q, nil
 }
 
+// parseEpoch reads how times are to be spelt.
+func parseEpoch(p params) (epochUnit, error) {
+	name, err := p.oneOf("epoch", "s", "ms", "us", "ns")
+	return epochUnits[name], err
+}
+
 // parseSelection reads the series and the range.
-func (q *query) parseSelection(p params, now int64) error {
-	q.metric = p.get("metric")
-	if q.metric == "" {
-		return invalidQuery("Missing parameter metric", detail{"parameter", "metric"}, detail{"issue", "give the name of a metric"})
-	}
-	if err := model.CheckSeries(q.metric, nil); err != nil {
-		return invalidParameter("metric", q.metric, err.Error())
-	}
-	matchers, err := parseMatchers(p)
-	if err != nil {
+func (q *query) parseSelection(p params, now int64) (err error) {
+	if q.metric, q.selection.Matchers, err = parseSeries(p); err != nil {
 		return err
 	}
-	q.selection.Matchers = append([]*model.Matcher{model.EqualMatcher(model.NameKey, q.metric)}, matchers...)
 	q.selection.From, q.selection.To, err = p.timeRange(now)
 	return err
+}
+
+// parseSeries reads which series of which metric are meant.
+func parseSeries(p params) (metric string, matchers []*model.Matcher, err error) {
+	metric = p.get("metric")
+	if metric == "" {
+		return "", nil, missingParameter("metric", "give the name of a metric")
+	}
+	if err := model.CheckSeries(metric, nil); err != nil {
+		return "", nil, invalidParameter("metric", metric, err.Error())
+	}
+	matchers, err = parseMatchers(p)
+	if err != nil {
+		return "", nil, err
+	}
+	return metric, append([]*model.Matcher{model.EqualMatcher(model.NameKey, metric)}, matchers...), nil
 }
 
 // parseMatchers reads the filters for the source and for tags.
@@ -205,30 +222,36 @@ func (q *query) parseFunctions(p params) error {
 	return nil
 }
 
-func (q *query) parseGroups(p params) error {
+// grouping says which series an answer keeps apart.
+type grouping struct {
+	groupBy  []string // tag keys
+	groupAll bool
+}
+
+func (g *grouping) parseGroups(p params) error {
 	keys, err := p.list("group_by")
 	if err != nil {
 		return err
 	}
 	for _, key := range keys {
 		if key == "*" {
-			q.groupAll = true
+			g.groupAll = true
 		}
 	}
-	if q.groupAll && len(keys) > 1 {
+	if g.groupAll && len(keys) > 1 {
 		return invalidParameter("group_by", p.get("group_by"), "* means every tag, so it stands alone")
 	}
 	if len(keys) > maxGroupKeys {
 		return invalidParameter("group_by", p.get("group_by"), "there are more than "+strconv.Itoa(maxGroupKeys)+" keys")
 	}
-	if !q.groupAll {
-		q.groupBy = keys
+	if !g.groupAll {
+		g.groupBy = keys
 	}
 	return nil
 }
 
 // grouped reports whether the answer is a list of series.
-func (q *query) grouped() bool { return q.groupAll || len(q.groupBy) > 0 }
+func (g *grouping) grouped() bool { return g.groupAll || len(g.groupBy) > 0 }
 
 // parseBuckets reads the width of the buckets and finds their edges. Without one, the whole range is a
 // bucket.

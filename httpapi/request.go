@@ -71,6 +71,9 @@ func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 		}
 		if err != nil {
 			r.fail(err)
+		} else if endpoint.query {
+			now := s.options.Now()
+			s.queries.note(now, now.Sub(r.received))
 		}
 	}
 }

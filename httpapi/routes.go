@@ -17,6 +17,7 @@ type route struct {
 	path    string // without the base and without a slash at its end, unless it is "/"
 	about   string // one line for the index
 	mutates bool   // it changes something: closed to foreign web pages
+	query   bool   // it counts among the queries that /system/performance tells of
 	handler handler
 }
 

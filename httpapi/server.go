@@ -40,10 +40,6 @@ type Options struct {
 	// AllowedHosts are names, beside localhost and IP addresses, that requests may give as Host, without
 	// a port. The rule keeps a foreign web page from reaching the collector under a name of its own.
 	AllowedHosts []string
-
-	// LastCollection tells when the collector last measured something by itself; nil or a zero time:
-	// never.
-	LastCollection func() time.Time
 }
 
 // Time limits of connections. A body has, on top of the header's time, what readBody grants it.
@@ -68,9 +64,6 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.LastCollection == nil {
-		o.LastCollection = func() time.Time { return time.Time{} }
-	}
 	setDefault(&o.QueryTimeout, 30*time.Second)
 	setDefault(&o.MaxBodyBytes, 32<<20)
 	setDefault(&o.MaxDecodedBytes, 256<<20)
@@ -87,17 +80,18 @@ func setDefault[T int | int64 | time.Duration](field *T, value T) {
 
 // Server answers HTTP requests from a DB, which it does not own.
 type Server struct {
-	db       *engine.DB
-	options  Options
-	logger   *slog.Logger
-	hosts    map[string]bool
-	memory   *memoryBudget
-	http     *fasthttp.Server
-	router   *router.Router
-	started  time.Time
-	ready    atomic.Bool
-	accepted atomic.Int64 // when samples were last accepted, in nanoseconds since the epoch; 0: not yet
-	rate     rateMeter
+	db      *engine.DB
+	options Options
+	logger  *slog.Logger
+	hosts   map[string]bool
+	memory  *memoryBudget
+	http    *fasthttp.Server
+	router  *router.Router
+	started time.Time
+	ready   atomic.Bool
+	stored  atomic.Int64 // when samples were last stored, in nanoseconds since the epoch; 0: not yet
+	samples *meter       // stored
+	queries *queryStats
 
 	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
 	base   context.Context
@@ -119,7 +113,7 @@ func New(db *engine.DB, options Options) *Server {
 		s.hosts[strings.ToLower(host)] = true
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	s.rate.measure(s.started, db.Stats().SamplesAccepted)
+	s.samples, s.queries = newMeter(s.started), newQueryStats(s.started)
 	s.router = s.newRouter(allRoutes())
 	s.http = &fasthttp.Server{
 		Name:                         "collector",
@@ -156,8 +150,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // SetReady says what /readyz answers.
 func (s *Server) SetReady(ready bool) { s.ready.Store(ready) }
 
-// noteAccepted records that samples became durable at this time.
-func (s *Server) noteAccepted(at time.Time) { s.accepted.Store(at.UnixNano()) }
+// NoteStored records that samples became durable at this time, from clients or from the collector itself.
+func (s *Server) NoteStored(at time.Time, samples int) {
+	s.stored.Store(at.UnixNano())
+	s.samples.add(at, samples)
+}
 
 // now is the server's clock in nanoseconds since the epoch.
 func (s *Server) now() int64 { return s.options.Now().UnixNano() }

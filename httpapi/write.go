@@ -78,8 +78,20 @@ func (w *writer) scratch(s *Server) *writeScratch {
 	return &writeScratch{decoder: ingest.NewDecoder(w.cache(), s.db)}
 }
 
+// writeTries is how often a body is written whose series are dropped at the same moment.
+const writeTries = 3
+
 // store makes the body's samples durable. The error is what to answer when none of them is.
-func (w *writer) store(s *Server, r *request, scratch *writeScratch, body []byte, shape ingest.Shape) (*ingest.Report, error) {
+func (w *writer) store(s *Server, r *request, scratch *writeScratch, body []byte, shape ingest.Shape) (report *ingest.Report, err error) {
+	for range writeTries {
+		if report, err = w.tryStore(s, r, scratch, body, shape); !errors.Is(err, engine.ErrStaleSeries) {
+			break
+		}
+	}
+	return report, err
+}
+
+func (w *writer) tryStore(s *Server, r *request, scratch *writeScratch, body []byte, shape ingest.Shape) (*ingest.Report, error) {
 	report, err := scratch.decoder.Decode(body, shape, r.received.UnixNano(), &scratch.batch)
 	if err != nil {
 		return nil, invalidBody(err)
@@ -92,7 +104,7 @@ func (w *writer) store(s *Server, r *request, scratch *writeScratch, body []byte
 			return report, err
 		}
 		scratch.decoder.Commit()
-		s.noteAccepted(s.options.Now())
+		s.NoteStored(s.options.Now(), report.Accepted)
 	}
 	return report, nil
 }

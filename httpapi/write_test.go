@@ -130,7 +130,7 @@ func TestWriteStores(t *testing.T) {
 	if diff := cmp.Diff(want, f.stored(t, "cpu_usage", "active_clients", "policies_evaluated", "flows_installed")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if f.server.accepted.Load() != writeTestNow.UnixNano() {
+	if f.server.stored.Load() != writeTestNow.UnixNano() {
 		t.Error("the server has not noted that samples were accepted")
 	}
 }

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"strings"
 	"sync"
 
 	"github.com/flopynet/collector/model"
@@ -13,17 +12,15 @@ import (
 // A series takes about 64 bytes for its record, 28 in hash tables and 2 for each posting; a tag value
 // seen for the first time takes about 100 (benchmarks: BenchmarkActiveMemory).
 type Active struct {
+	hasher hasher
+	dropMu sync.Mutex // held by Drop, of which there is one at a time; taken before mu
+
 	mu sync.RWMutex
 	// All below is guarded by mu.
-	next       model.SeriesID
-	records    records
-	byIdentity table // position of the record
-	byID       table // position of the record
-	symbols    symbols
-	series     Set
-	units      []string // the unit's number is its index
-	unitNumber map[string]uint32
-	hasher     hasher // never changes, so needs no lock
+	next         model.SeriesID
+	known        *registry // what it points at is guarded, too; Drop puts another in its place
+	dropping     bool
+	unitsChanged []model.SeriesID // series that got another unit since a Drop began
 }
 
 // NewActive returns an empty registry. next is the first id it may give.
@@ -32,13 +29,7 @@ func NewActive(next model.SeriesID) *Active { return newActive(next, ^uint64(0))
 // newActive takes a mask of hashes so that tests can make everything collide.
 func newActive(next model.SeriesID, hashMask uint64) *Active {
 	hasher := newHasher(hashMask)
-	return &Active{
-		next:       next,
-		symbols:    symbols{byKey: make(map[string]*symbolKey), hasher: hasher},
-		units:      []string{""},
-		unitNumber: map[string]uint32{"": 0},
-		hasher:     hasher,
-	}
+	return &Active{next: next, hasher: hasher, known: newRegistry(hasher)}
 }
 
 // Lookup returns the id of the series with this identity, the bytes of model.AppendIdentity. It does not
@@ -47,17 +38,7 @@ func (a *Active) Lookup(identity []byte) (model.SeriesID, bool) {
 	hash := a.hasher.bytes(identity)
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.lookup(hash, identity)
-}
-
-func (a *Active) lookup(hash uint64, identity []byte) (model.SeriesID, bool) {
-	position, found := a.byIdentity.find(hash, func(position uint32) bool {
-		return a.hasIdentity(a.records.at(position), identity)
-	})
-	if !found {
-		return 0, false
-	}
-	return a.records.at(position).id(), true
+	return a.known.lookup(hash, identity)
 }
 
 // Create returns the id of the series with this identity, giving it the next id if it is new. identity
@@ -66,12 +47,12 @@ func (a *Active) Create(identity []byte, name string, tags model.Tags) (id model
 	hash := a.hasher.bytes(identity)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if id, found := a.lookup(hash, identity); found {
+	if id, found := a.known.lookup(hash, identity); found {
 		return id, false
 	}
 	id = a.next
 	a.next++
-	a.byIdentity.insert(hash, a.add(id, name, tags))
+	a.known.byIdentity.insert(hash, a.known.add(id, name, tags))
 	return id, true
 }
 
@@ -84,56 +65,31 @@ func (a *Active) Insert(s model.Series) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.next = max(a.next, s.ID+1)
-	if _, known := a.find(s.ID); known {
+	k := a.known
+	if _, found := k.find(s.ID); found {
 		return
 	}
-	position := a.add(s.ID, s.Name, s.Tags)
-	a.records.at(position).setUnit(a.internUnit(s.Unit))
-	if _, known := a.lookup(hash, identity); !known {
-		a.byIdentity.insert(hash, position)
+	position := k.add(s.ID, s.Name, s.Tags)
+	k.records.at(position).setUnit(k.internUnit(s.Unit))
+	if _, found := k.lookup(hash, identity); !found {
+		k.byIdentity.insert(hash, position)
 	}
-}
-
-// add makes the record and the postings of a series that is not known by this id.
-func (a *Active) add(id model.SeriesID, name string, tags model.Tags) (position uint32) {
-	var buffer [model.MaxTags + 2]uint32
-	refs := append(buffer[:0], a.symbols.intern(model.NameKey, name))
-	for _, tag := range tags {
-		refs = append(refs, a.symbols.intern(tag.Key, tag.Value))
-	}
-	for _, ref := range refs {
-		a.symbols.at(ref).series.add(id)
-	}
-	a.series.Add(id)
-	position = a.records.add(id, refs)
-	a.byID.insert(a.hasher.id(id), position)
-	return position
-}
-
-// find returns the record of a series.
-func (a *Active) find(id model.SeriesID) (record, bool) {
-	position, found := a.byID.find(a.hasher.id(id), func(position uint32) bool {
-		return a.records.at(position).id() == id
-	})
-	if !found {
-		return nil, false
-	}
-	return a.records.at(position), true
 }
 
 // Series returns a series. Its strings are shared, its tags the caller's.
 func (a *Active) Series(id model.SeriesID) (model.Series, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	r, found := a.find(id)
+	k := a.known
+	r, found := k.find(id)
 	if !found {
 		return model.Series{}, false
 	}
 	refs := r.symbols()
-	s := model.Series{ID: id, Name: a.symbols.at(refs[0]).value, Unit: a.units[r.unit()]}
+	s := model.Series{ID: id, Name: k.symbols.at(refs[0]).value, Unit: k.units[r.unit()]}
 	s.Tags = make(model.Tags, 0, len(refs)-1)
 	for _, ref := range refs[1:] {
-		tag := a.symbols.at(ref)
+		tag := k.symbols.at(ref)
 		s.Tags = append(s.Tags, model.Tag{Key: tag.key.name, Value: tag.value})
 	}
 	return s, true
@@ -147,11 +103,15 @@ func (a *Active) SetUnit(id model.SeriesID, unit string) (changed bool) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r, found := a.find(id)
-	if !found || a.units[r.unit()] == unit {
+	k := a.known
+	r, found := k.find(id)
+	if !found || k.units[r.unit()] == unit {
 		return false
 	}
-	r.setUnit(a.internUnit(unit))
+	r.setUnit(k.internUnit(unit))
+	if a.dropping {
+		a.unitsChanged = append(a.unitsChanged, id)
+	}
 	return true
 }
 
@@ -159,23 +119,11 @@ func (a *Active) SetUnit(id model.SeriesID, unit string) (changed bool) {
 func (a *Active) Unit(id model.SeriesID) string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	r, found := a.find(id)
+	r, found := a.known.find(id)
 	if !found {
 		return ""
 	}
-	return a.units[r.unit()]
-}
-
-// internUnit returns the number of a unit.
-func (a *Active) internUnit(unit string) uint32 {
-	number, known := a.unitNumber[unit]
-	if !known {
-		unit = strings.Clone(unit)
-		number = uint32(len(a.units))
-		a.units = append(a.units, unit)
-		a.unitNumber[unit] = number
-	}
-	return number
+	return a.known.units[r.unit()]
 }
 
 // Next returns the id that the next new series gets. All below that this process knows are complete.
@@ -196,5 +144,5 @@ func (a *Active) Reserve(next model.SeriesID) {
 func (a *Active) Len() int {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return a.byID.used
+	return a.known.byID.used
 }

@@ -18,6 +18,10 @@ func corrupt(key []byte, err error) error {
 		return fmt.Errorf("%w: posting %q=%q, piece %d, of tier %d, partition %d: %w",
 			ErrCorrupt, p.Key, p.Value, p.Piece, p.Tier, p.Partition, err)
 	}
+	if d, parseErr := keys.ParseDirty(key); parseErr == nil {
+		return fmt.Errorf("%w: changed series of hour %d, LSN %d, piece %d, of tier %d, partition %d: %w",
+			ErrCorrupt, d.Hour, d.LSN, d.Piece, d.Tier, d.Partition, err)
+	}
 	return fmt.Errorf("%w: key %x: %w", ErrCorrupt, key, err)
 }
 

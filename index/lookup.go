@@ -75,7 +75,7 @@ func (p *partitionPostings) scan(dst *Set, keyLen int, want func(value string) b
 		if err != nil {
 			return fmt.Errorf("postings of partition %d: %w", p.partition, err)
 		}
-		bitmap, err := decodePosting(p.it.Key(), value)
+		bitmap, err := decodeBitmap(p.it.Key(), value)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // putPostings writes the postings of the series in several batches, some of them twice.
-func putPostings(t *testing.T, rng *rand.Rand, db *pebble.DB, partition model.Partition, series oracle) {
+func putPostings(t *testing.T, rng *rand.Rand, db *pebble.DB, place Place, series oracle) {
 	t.Helper()
 	for rest := series; len(rest) > 0; {
 		n := min(1+rng.IntN(200), len(rest))
@@ -24,7 +24,7 @@ func putPostings(t *testing.T, rng *rand.Rand, db *pebble.DB, partition model.Pa
 			builder.Add(s)
 		}
 		for range 1 + rng.IntN(2) {
-			commit(t, db, func(b *pebble.Batch) error { return builder.Write(b, model.TierRaw, partition) })
+			commit(t, db, func(b *pebble.Batch) error { return builder.Write(b, place.Tier, place.Partition) })
 		}
 		rest = rest[n:]
 		shake(t, rng, db)
@@ -40,7 +40,10 @@ func TestSelect(t *testing.T) {
 	half = half[:len(half)/2]
 
 	db := openMem(t)
-	const full, partial, empty = model.Partition(20000), model.Partition(20001), model.Partition(19999)
+	full, partial, empty := Place{model.TierRaw, 20000}, Place{model.Tier1h, 20000}, Place{model.Tier5m, 20000}
+	selectAt := func(place Place, matchers []*model.Matcher) (*Set, error) {
+		return Select(db, place.Tier, place.Partition, matchers)
+	}
 	putPostings(t, rng, db, full, all)
 	putPostings(t, rng, db, partial, half)
 	active := NewActive(1)
@@ -57,21 +60,21 @@ func TestSelect(t *testing.T) {
 	matched := 0
 	for range 2000 {
 		matchers := randomMatchers(t, rng)
-		got, err := Select(db, model.TierRaw, full, matchers)
+		got, err := selectAt(full, matchers)
 		check("full partition", matchers, got, err, all)
 		if n := got.Len(); n > 0 && n < len(all) {
 			matched++
 		}
-		got, err = Select(db, model.TierRaw, partial, matchers)
+		got, err = selectAt(partial, matchers)
 		check("partial partition", matchers, got, err, half)
-		got, err = Select(db, model.TierRaw, empty, matchers)
+		got, err = selectAt(empty, matchers)
 		check("empty partition", matchers, got, err, nil)
 		check("active", matchers, active.Select(matchers), nil, half)
 	}
 	if matched < 500 {
 		t.Errorf("only %d of 2000 selections chose some series and not all", matched)
 	}
-	got, err := PartitionSeries(db, model.TierRaw, partial)
+	got, err := PartitionSeries(db, partial.Tier, partial.Partition)
 	check("all of the partial partition", nil, got, err, half)
 }
 
@@ -87,7 +90,7 @@ func TestSelectNeighbours(t *testing.T) {
 	}
 	want := map[place]model.SeriesID{}
 	commit(t, db, func(b *pebble.Batch) error {
-		for _, tier := range []model.Tier{0, 1} {
+		for _, tier := range []model.Tier{model.TierRaw, model.Tier5m, model.Tier1h} {
 			for _, partition := range []model.Partition{-1, 0, 1} {
 				for _, tag := range []model.Tag{{Key: "a", Value: "b"}, {Key: "a", Value: "b\x00"}, {Key: "a", Value: "bb"}, {Key: "a\x00", Value: "b"}, {Key: "ab", Value: "b"}} {
 					id++

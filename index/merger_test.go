@@ -142,7 +142,7 @@ func TestMergeKeepsDamage(t *testing.T) {
 		if !ok || !slices.EqualFunc(kept, damage, bytes.Equal) || !bytes.Equal(inner, good) {
 			t.Errorf("%x: good part %x, kept %x, want %x and %x", value, inner, kept, good, damage)
 		}
-		_, err := decodePosting(key, value)
+		_, err := decodeBitmap(key, value)
 		if key[0] == keys.PrefixIdentity {
 			_, err = decodeIdentity(key, value)
 		}

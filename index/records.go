@@ -55,3 +55,18 @@ func (r *records) add(id model.SeriesID, symbols []uint32) (position uint32) {
 	r.used += uint32(words)
 	return position
 }
+
+// next returns the record that is at a position, or behind it on a later page, and where to look for the one
+// after it. Without one, it returns the position unchanged: a record added later will be found there.
+func (r *records) next(position uint32) (found record, after uint32, ok bool) {
+	for page := position >> pageBits; page < uint32(len(r.pages)); page++ {
+		at := max(position, page<<pageBits)
+		words := r.pages[page][at%pageWords:]
+		if len(words) > recordHeaderWords && record(words)[3] > 0 {
+			found = record(words)
+			length := uint32(recordHeaderWords + len(found.symbols()))
+			return found, min(at+length, (page+1)<<pageBits), true
+		}
+	}
+	return nil, position, false
+}

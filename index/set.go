@@ -96,6 +96,14 @@ func (s *Set) Contains(id model.SeriesID) bool {
 	return ok && s.pieces[i].bitmap.Contains(low)
 }
 
+// Intersects reports whether the sets have an id in common.
+func (s *Set) Intersects(other *Set) bool {
+	return slices.ContainsFunc(s.pieces, func(p piece) bool {
+		i, ok := other.find(p.number)
+		return ok && p.bitmap.Intersects(other.pieces[i].bitmap)
+	})
+}
+
 // Len returns the number of ids.
 func (s *Set) Len() int {
 	total := 0

@@ -80,6 +80,9 @@ func TestSetModel(t *testing.T) {
 		if got := sets[i].Contains(id); got != models[i][id] {
 			t.Fatalf("after %s: Contains(%d) is %v", what, id, got)
 		}
+		if got := sets[i].Intersects(sets[j]); got != models[i].intersects(models[j]) {
+			t.Fatalf("after %s: Intersects is %v", what, got)
+		}
 		var want []model.SeriesID
 		for other := range sets[i].All() {
 			if other >= id {
@@ -90,6 +93,15 @@ func TestSetModel(t *testing.T) {
 			t.Fatalf("after %s: from(%d) is %v, want %v", what, id, got, want)
 		}
 	}
+}
+
+func (m setModel) intersects(other setModel) bool {
+	for id := range m {
+		if other[id] {
+			return true
+		}
+	}
+	return false
 }
 
 func TestSetStopsEarly(t *testing.T) {

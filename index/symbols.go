@@ -79,6 +79,11 @@ func (s *symbols) intern(key, value string) (number uint32) {
 	if known, found := s.findHash(hash, key, value); found {
 		return known
 	}
+	return s.add(hash, key, strings.Clone(value))
+}
+
+// add makes a symbol of a tag that has none. It keeps the value.
+func (s *symbols) add(hash uint64, key, value string) (number uint32) {
 	symbolKey := s.internKey(key)
 	if s.count%symbolsPerPage == 0 {
 		s.pages = append(s.pages, new([symbolsPerPage]symbol))
@@ -86,7 +91,7 @@ func (s *symbols) intern(key, value string) (number uint32) {
 	number = s.count
 	s.count++
 	made := s.at(number)
-	made.key, made.value = symbolKey, strings.Clone(value)
+	made.key, made.value = symbolKey, value
 	symbolKey.symbols = append(symbolKey.symbols, number)
 	s.byText.insert(hash, number)
 	return number

@@ -16,11 +16,11 @@ import (
 // A value that Pebble merges is a set, behind a byte that says how it is held:
 //
 //	+---+-----------------------------------------------+
-//	| 1 | Roaring bitmap, portable format                |  under keys.PrefixPosting
+//	| 1 | Roaring bitmap, portable format                |  under keys.PrefixPosting, keys.PrefixDirty
 //	+---+-----------------------------------------------+
 //	| 2 | uvarint id, then uvarint differences           |  under keys.PrefixIdentity
 //	+---+-----------------------------------------------+
-//	| 3 | string: a value as above, then one or more     |  under both
+//	| 3 | string: a value as above, then one or more     |  under all of them
 //	|   | strings: operands that could not be read       |
 //	+---+-----------------------------------------------+
 //
@@ -134,9 +134,9 @@ func cutDamaged(value []byte) (inner []byte, damaged [][]byte, ok bool) {
 	return inner, damaged, ok && len(damaged) > 0
 }
 
-// decodePosting returns the bitmap that is stored under the key of a posting. It does not share memory
-// with value.
-func decodePosting(key, value []byte) (*roaring.Bitmap, error) {
+// decodeBitmap returns the bitmap that is stored under the key of a posting or of a mark of changed series.
+// It does not share memory with value.
+func decodeBitmap(key, value []byte) (*roaring.Bitmap, error) {
 	if len(value) == 0 || value[0] != kindBitmap {
 		return nil, corrupt(key, notASet(value))
 	}

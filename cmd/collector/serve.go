@@ -79,15 +79,11 @@ func runService(settings config.Config, logger *slog.Logger, listeners []net.Lis
 	}()
 	logger.Info("the data directory is open", "data_dir", settings.DataDir, "took", time.Since(opened))
 
-	lastCollection := func() time.Time { return time.Time{} }
+	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts})
 	if settings.SelfMetrics {
-		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger})
+		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
-		lastCollection = system.LastCollection
 	}
-	server := httpapi.New(db, httpapi.Options{
-		Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, LastCollection: lastCollection,
-	})
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
 		go func() { failed <- server.Serve(listener) }()
@@ -120,7 +116,10 @@ func engineOptions(settings config.Config, logger *slog.Logger) engine.Options {
 	options := engine.Options{
 		Logger:            logger,
 		SyncInterval:      settings.WAL.SyncInterval,
-		Retention:         settings.Retention(),
+		Retention:         settings.RetentionPolicy(),
+		MaxSeries:         settings.Storage.MaxSeries,
+		MaxNewSeries:      settings.Storage.MaxNewSeriesPerMinute,
+		ResultCacheBytes:  settings.Cache.QueryBytes,
 		MaxWaitingSamples: settings.Processing.BufferSize,
 		FlushInterval:     settings.Processing.FlushInterval,
 		MinFreeBytes:      settings.Storage.MinFreeBytes,

@@ -67,7 +67,7 @@ func TestAggregateBesideNaN(t *testing.T) {
 func TestSumIsExact(t *testing.T) {
 	const seed = 3
 	random := rand.New(rand.NewPCG(seed, 3))
-	values := make([]float64, MaxSamples)
+	values := make([]float64, MaxAppended)
 	exact := new(big.Float).SetPrec(2000)
 	magnitudes := 0.0
 	for i := range values {

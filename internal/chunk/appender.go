@@ -28,7 +28,7 @@ type Appender struct {
 const maxRefined = 512
 
 // Append encodes the longest prefix of the samples that fits and returns its length; the caller begins
-// a new chunk with the rest. Fewer than all fit when MaxSamples is reached, and when a time is not a
+// a new chunk with the rest. Fewer than all fit when MaxAppended is reached, and when a time is not a
 // whole number of the chunk's units away and the chunk is too large to be encoded anew in finer ones.
 // At least one sample fits in an empty chunk. Times are nanoseconds since the epoch from model.MinTime
 // to model.MaxTime, strictly increasing and greater than MaxTime; values has as many elements.
@@ -41,7 +41,7 @@ func (a *Appender) Append(times []int64, values []float64) (n int) {
 		}
 		checkSamples(last, times, values)
 	}
-	n = min(len(times), MaxSamples-int(a.count))
+	n = min(len(times), MaxAppended-int(a.count))
 	if n == 0 {
 		return 0
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // TestAppendInPieces appends random samples in random pieces and expects each chunk to be, byte for byte,
-// what Encode makes of its samples.
+// what is made of its samples at once.
 func TestAppendInPieces(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -26,7 +26,7 @@ func TestAppendInPieces(t *testing.T) {
 			if n == 0 || n < maxRefined && full || a.Count() != n || a.MinTime() != times[first] || a.MaxTime() != times[first+n-1] {
 				t.Fatalf("%d samples fit; the appender has %d, from %d to %d", n, a.Count(), a.MinTime(), a.MaxTime())
 			}
-			want := Encode(nil, testKey, times[first:first+n], values[first:first+n])
+			want := encodeGorilla(nil, testKey, times[first:first+n], values[first:first+n])
 			if got := a.Seal(nil, testKey); string(got) != string(want) {
 				t.Fatalf("samples %d to %d: sealed\n%x\nencoded\n%x", first, first+n, got, want)
 			}
@@ -38,13 +38,13 @@ func TestAppendInPieces(t *testing.T) {
 	}
 }
 
-func TestAppendEndsAtMaxSamples(t *testing.T) {
-	times, values := workloads[0].samples(MaxSamples + 10)
+func TestAppendEndsAtMaxAppended(t *testing.T) {
+	times, values := workloads[0].samples(MaxAppended + 10)
 	var a Appender
-	if n := a.Append(times, values); n != MaxSamples || a.Count() != MaxSamples {
+	if n := a.Append(times, values); n != MaxAppended || a.Count() != MaxAppended {
 		t.Errorf("%d samples fit, count is %d", n, a.Count())
 	}
-	if n := a.Append(times[MaxSamples:], values[MaxSamples:]); n != 0 {
+	if n := a.Append(times[MaxAppended:], values[MaxAppended:]); n != 0 {
 		t.Errorf("%d more fit", n)
 	}
 	if n := a.Append(nil, nil); n != 0 {

@@ -21,8 +21,14 @@ var workloads = []workload{
 	{"dec2-jitter", 5, func(v float64) float64 { return math.Round(v*100) / 100 }},
 }
 
-func (w workload) samples(n int) (times []int64, values []float64) {
-	random := rand.New(rand.NewPCG(1, 2))
+// daySamples is how many samples a series has in a day, one each ten seconds.
+const daySamples = 8640
+
+func (w workload) samples(n int) (times []int64, values []float64) { return w.series(1, n) }
+
+// series returns the first n samples of one of many series.
+func (w workload) series(seed uint64, n int) (times []int64, values []float64) {
+	random := rand.New(rand.NewPCG(seed, 2))
 	v := 100 * random.Float64()
 	for i := range n {
 		time := 1_760_000_000_000_000_000 + int64(i)*10_000_000_000
@@ -46,29 +52,31 @@ func report(b *testing.B, n, encoded int) {
 
 func BenchmarkDecode(b *testing.B) {
 	for _, w := range workloads {
-		b.Run(w.name, func(b *testing.B) {
-			times, values := w.samples(MaxSamples)
-			stored := Encode(nil, nil, times, values)
-			block, err := Open(nil, stored)
-			if err != nil {
-				b.Fatal(err)
-			}
-			var gotTimes []int64
-			var gotValues []float64
-			for b.Loop() {
-				gotTimes, gotValues, err = block.Decode(gotTimes[:0], gotValues[:0])
+		for _, c := range codecs {
+			b.Run(w.name+"/"+c.codec.String(), func(b *testing.B) {
+				times, values := w.samples(daySamples)
+				stored := c.encode(nil, nil, times, values)
+				block, err := Open(nil, stored)
 				if err != nil {
 					b.Fatal(err)
 				}
-			}
-			report(b, len(times), len(stored))
-			requireSame(b, gotTimes, gotValues, times, values)
-		})
+				var gotTimes []int64
+				var gotValues []float64
+				for b.Loop() {
+					gotTimes, gotValues, err = block.Decode(gotTimes[:0], gotValues[:0])
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				report(b, len(times), len(stored))
+				requireSame(b, gotTimes, gotValues, times, values)
+			})
+		}
 	}
 }
 
 func BenchmarkOpen(b *testing.B) {
-	times, values := workloads[0].samples(MaxSamples)
+	times, values := workloads[0].samples(daySamples)
 	stored := Encode(nil, nil, times, values)
 	for b.Loop() {
 		block, err := Open(nil, stored)
@@ -86,7 +94,7 @@ func BenchmarkAppend(b *testing.B) {
 			size int
 		}{{"16", 16}, {"1", 1}} {
 			b.Run(w.name+"/"+piece.name, func(b *testing.B) {
-				times, values := w.samples(MaxSamples)
+				times, values := w.samples(MaxAppended)
 				var a Appender
 				for b.Loop() {
 					a.Reset(0)
@@ -105,24 +113,32 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkEncode encodes a day in either codec, and in the one that Encode takes.
 func BenchmarkEncode(b *testing.B) {
-	for _, w := range workloads {
-		b.Run(w.name, func(b *testing.B) {
-			times, values := w.samples(MaxSamples)
+	type encoder func(dst, key []byte, times []int64, values []float64) []byte
+	run := func(b *testing.B, w workload, name string, encode encoder) {
+		b.Run(w.name+"/"+name, func(b *testing.B) {
+			times, values := w.samples(daySamples)
 			var stored []byte
 			for b.Loop() {
-				stored = Encode(stored[:0], nil, times, values)
+				stored = encode(stored[:0], nil, times, values)
 			}
 			report(b, len(times), len(stored))
 			requireStored(b, nil, stored, times, values)
 		})
+	}
+	for _, w := range workloads {
+		for _, c := range codecs {
+			run(b, w, c.codec.String(), c.encode)
+		}
+		run(b, w, "smaller", Encode)
 	}
 }
 
 func BenchmarkSeal(b *testing.B) {
 	for _, w := range workloads {
 		b.Run(w.name, func(b *testing.B) {
-			times, values := w.samples(MaxSamples)
+			times, values := w.samples(MaxAppended)
 			var a Appender
 			a.Append(times, values)
 			var stored []byte

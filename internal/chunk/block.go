@@ -36,14 +36,25 @@ func (b Block) Decode(times []int64, values []float64) ([]int64, []float64, erro
 	oldTimes, oldValues := len(times), len(values)
 	newTimes := slices.Grow(times, n)[:oldTimes+n]
 	newValues := slices.Grow(values, n)[:oldValues+n]
-	newTimes[oldTimes], newValues[oldValues] = b.header.MinTime, b.header.First
-	var decoder decoder
-	decoder.init(&b)
-	decoder.decode(newTimes[oldTimes+1:], newValues[oldValues+1:])
-	if err := decoder.check(&b.header); err != nil {
+	var err error
+	if b.header.Codec == CodecDecimal {
+		err = b.decodeDecimal(newTimes[oldTimes:], newValues[oldValues:])
+	} else {
+		err = b.decodeGorilla(newTimes[oldTimes:], newValues[oldValues:])
+	}
+	if err != nil {
 		return times, values, err
 	}
 	return newTimes, newValues, nil
+}
+
+// decodeGorilla decodes the block into slices as long as it is.
+func (b *Block) decodeGorilla(times []int64, values []float64) error {
+	times[0], values[0] = b.header.MinTime, b.header.First
+	var decoder decoder
+	decoder.init(b)
+	decoder.decode(times[1:], values[1:])
+	return decoder.check(&b.header)
 }
 
 // Seal appends the samples as a stored chunk under key to dst. There must be at least one.

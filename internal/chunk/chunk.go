@@ -4,32 +4,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"slices"
 
 	"github.com/flopynet/collector/model"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Encode appends the samples as one chunk, as it is stored under key, to dst. There must be 1 to
-// MaxSamples of them, with strictly increasing times in nanoseconds since the epoch from model.MinTime
-// to model.MaxTime; anything else is the caller's mistake and panics.
-func Encode(dst, key []byte, times []int64, values []float64) []byte {
-	n := len(times)
-	if n < 1 || n > MaxSamples {
-		panic(fmt.Sprintf("chunk: Encode was given %d samples, not 1 to %d", n, MaxSamples))
-	}
-	checkSamples(model.MinTime-1, times, values)
-	start := len(dst)
-	var a Appender
-	a.buf = slices.Grow(dst, headerBytes+2*n+checksumBytes)[:start+headerBytes]
-	a.Append(times, values) // sees all steps at once, so it never recodes and keeps this buffer
-	s := newSummary()
-	s.add(values)
-	header := a.Block().header
-	s.fill(&header)
-	return complete(a.buf, start, key, header, a.word, a.used)
-}
 
 // Open checks a stored chunk against its key and returns its samples as a Block that shares value's
 // memory. An error wraps ErrCorrupt and says what is wrong.

@@ -2,12 +2,14 @@ package chunk
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
+	"github.com/flopynet/collector/internal/column"
 	"github.com/flopynet/collector/internal/doctest"
 	"github.com/flopynet/collector/model"
 )
@@ -50,22 +52,33 @@ var roundTrips = []struct {
 func TestRoundTrip(t *testing.T) {
 	for _, test := range roundTrips {
 		t.Run(test.name, func(t *testing.T) {
-			stored := Encode([]byte("before"), testKey, test.times, test.values)
-			if !strings.HasPrefix(string(stored), "before") {
-				t.Fatal("Encode changed what was in dst")
+			least := math.MaxInt
+			for _, c := range codecs {
+				stored := c.encode([]byte("before"), testKey, test.times, test.values)
+				if !strings.HasPrefix(string(stored), "before") {
+					t.Fatal("encoding changed what was in dst")
+				}
+				stored = stored[len("before"):]
+				block := requireStored(t, testKey, stored, test.times, test.values)
+				n := len(test.times)
+				h := block.Header()
+				if h.Codec != c.codec || h.Unit != test.unit || h.Count != n || block.Count() != n ||
+					block.MinTime() != test.times[0] || block.MaxTime() != test.times[n-1] {
+					t.Errorf("header is %+v", h)
+				}
+				if c.codec == CodecGorilla {
+					gotTimes, gotValues := referenceDecode(stored)
+					requireSame(t, gotTimes, gotValues, test.times, test.values)
+				}
+				if resealed := block.Seal(nil, testKey); string(resealed) != string(stored) {
+					t.Errorf("sealed again it is\n%x, not\n%x", resealed, stored)
+				}
+				least = min(least, len(stored))
 			}
-			stored = stored[len("before"):]
-			block := requireStored(t, testKey, stored, test.times, test.values)
-			n := len(test.times)
-			h := block.Header()
-			if h.Codec != CodecGorilla || h.Unit != test.unit || h.Count != n || block.Count() != n ||
-				block.MinTime() != test.times[0] || block.MaxTime() != test.times[n-1] {
-				t.Errorf("header is %+v", h)
-			}
-			gotTimes, gotValues := referenceDecode(stored)
-			requireSame(t, gotTimes, gotValues, test.times, test.values)
-			if resealed := block.Seal(nil, testKey); string(resealed) != string(stored) {
-				t.Errorf("sealed again it is\n%x, not\n%x", resealed, stored)
+			stored := Encode([]byte("before"), testKey, test.times, test.values)[len("before"):]
+			requireStored(t, testKey, stored, test.times, test.values)
+			if len(stored) != least {
+				t.Errorf("Encode takes %d bytes, the smaller codec %d", len(stored), least)
 			}
 		})
 	}
@@ -111,42 +124,40 @@ func TestRandomRoundTrips(t *testing.T) {
 			n = MaxSamples
 		}
 		times, values := randomSamples(random, n)
-		stored := Encode(nil, testKey, times, values)
-		block, err := Open(testKey, stored)
-		if err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
-		}
-		gotTimes, gotValues, err := block.Decode(nil, nil)
-		if err != nil {
-			t.Fatalf("seed %d: %v", seed, err)
-		}
 		t.Logf("seed %d", seed)
-		requireSame(t, gotTimes, gotValues, times, values)
-		gotTimes, gotValues = referenceDecode(stored)
+		requireStored(t, testKey, Encode(nil, testKey, times, values), times, values)
+		requireStored(t, testKey, encodeDecimal(nil, testKey, times, values), times, values)
+		stored := encodeGorilla(nil, testKey, times, values)
+		requireStored(t, testKey, stored, times, values)
+		gotTimes, gotValues := referenceDecode(stored)
 		requireSame(t, gotTimes, gotValues, times, values)
 	}
 }
 
 func TestDecodeAppends(t *testing.T) {
 	test := roundTrips[4]
-	block := requireStored(t, nil, Encode(nil, nil, test.times, test.values), test.times, test.values)
-	times, values := make([]int64, 2, 100), make([]float64, 2, 100)
-	allocations := testing.AllocsPerRun(10, func() {
-		times, values = times[:2], values[:2]
-		var err error
-		if times, values, err = block.Decode(times, values); err != nil {
-			t.Fatal(err)
-		}
-	})
-	if allocations != 0 {
-		t.Errorf("%v allocations although there is room", allocations)
-	}
-	requireSame(t, times[2:], values[2:], test.times, test.values)
+	for _, c := range codecs {
+		t.Run(c.codec.String(), func(t *testing.T) {
+			block := requireStored(t, nil, c.encode(nil, nil, test.times, test.values), test.times, test.values)
+			times, values := make([]int64, 2, 100), make([]float64, 2, 100)
+			allocations := testing.AllocsPerRun(10, func() {
+				times, values = times[:2], values[:2]
+				var err error
+				if times, values, err = block.Decode(times, values); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if allocations != 0 {
+				t.Errorf("%v allocations although there is room", allocations)
+			}
+			requireSame(t, times[2:], values[2:], test.times, test.values)
 
-	block.header.Last++
-	times, values, err := block.Decode(times[:1], values[:1])
-	if !errors.Is(err, ErrCorrupt) || len(times) != 1 || len(values) != 1 {
-		t.Errorf("damaged: error %v, %d times, %d values, want 1 of each", err, len(times), len(values))
+			block.header.Last++
+			times, values, err := block.Decode(times[:1], values[:1])
+			if !errors.Is(err, ErrCorrupt) || len(times) != 1 || len(values) != 1 {
+				t.Errorf("damaged: error %v, %d times, %d values, want 1 of each", err, len(times), len(values))
+			}
+		})
 	}
 }
 
@@ -158,8 +169,17 @@ func TestZeroBlock(t *testing.T) {
 }
 
 func TestDamage(t *testing.T) {
-	test := roundTrips[4]
-	stored := Encode(nil, testKey, test.times, test.values)
+	for _, c := range codecs {
+		t.Run(c.codec.String(), func(t *testing.T) {
+			test := roundTrips[4]
+			requireDamageFound(t, c.encode(nil, testKey, test.times, test.values))
+		})
+	}
+}
+
+// requireDamageFound damages a chunk under testKey in every way of a kind.
+func requireDamageFound(t *testing.T, stored []byte) {
+	t.Helper()
 	for bit := range 8 * len(stored) {
 		damaged := append([]byte(nil), stored...)
 		damaged[bit/8] ^= 1 << (bit % 8)
@@ -201,7 +221,7 @@ func TestLies(t *testing.T) {
 		{"unit too fine", put8(1, 8), "last time"},
 		{"flags", put8(3, 2), "flags 0x2"},
 		{"no samples", put32(4, 0), "count is 0"},
-		{"too many samples", put32(4, MaxSamples+1), "count is 4097"},
+		{"too many samples", put32(4, MaxSamples+1), "count is 16385"},
 		{"more samples than bits", put32(4, MaxSamples), "don't fit times"},
 		{"more samples than bits, long range", func(b []byte) []byte { return put32(4, 1000)(put64(16, uint64(5000*second))(b)) }, "can't hold 1000 samples"},
 		{"one sample less", put32(4, 3), "don't end together"},
@@ -221,7 +241,7 @@ func TestLies(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			stored := Encode(nil, nil, times, values)
+			stored := encodeGorilla(nil, nil, times, values)
 			stored = test.edit(stored[:len(stored)-checksumBytes])
 			stored = binary.BigEndian.AppendUint32(stored, checksum(nil, stored))
 			block, err := Open(nil, stored)
@@ -232,6 +252,77 @@ func TestLies(t *testing.T) {
 				t.Errorf("error is %v, want one with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestLiesOfColumns is TestLies for what is other in the decimal codec.
+func TestLiesOfColumns(t *testing.T) {
+	values := []float64{1, 2, 3, 0}
+	for _, test := range []struct {
+		name    string
+		units   []int64
+		values  []float64
+		max     int64 // in seconds
+		payload func([]byte) []byte
+		want    string
+	}{
+		{name: "regular, first time", units: []int64{1, 2, 3, 4}, max: 3, want: "are not the header's"},
+		{name: "regular, last time", units: []int64{0, 1, 2, 3}, max: 4, want: "are not the header's"},
+		{name: "regular, step", units: []int64{0, 2, 4, 6}, max: 3, want: "are not the header's"},
+		{name: "regular, all the same", units: []int64{0, 0, 0, 0}, max: 3, want: "are not the header's"},
+		{name: "first time", units: []int64{1, 2, 3, 5}, max: 5, want: "first time"},
+		{name: "last time", units: []int64{0, 1, 2, 5}, max: 4, want: "last time is 5 units"},
+		{name: "same time twice", units: []int64{0, 1, 1, 4}, max: 4, want: "don't increase"},
+		{name: "times before the first", units: []int64{0, -2, -1, 4}, max: 4, want: "don't increase"},
+		{name: "times that overflow", units: []int64{0, math.MaxInt64, math.MinInt64, 4}, max: 4, want: "don't increase"},
+		{name: "times that overflow twice", units: []int64{0, math.MaxInt64, -5, 4}, max: 4, want: "don't increase"},
+		{name: "first value", units: []int64{0, 1, 2, 4}, max: 4, values: []float64{9, 2, 3, 0}, want: "first value"},
+		{name: "last value", units: []int64{0, 1, 2, 4}, max: 4, values: []float64{1, 2, 3, 9}, want: "last value"},
+		{name: "sign of the last value", units: []int64{0, 1, 2, 4}, max: 4, values: []float64{1, 2, 3, math.Copysign(0, -1)}, want: "last value"},
+		{name: "a byte more", units: []int64{0, 1, 2, 4}, max: 4, payload: func(p []byte) []byte { return append(p, 0) }, want: "don't end together"},
+		{name: "a byte less", units: []int64{0, 1, 2, 4}, max: 4, payload: func(p []byte) []byte { return p[:len(p)-1] }, want: "values"},
+		{name: "nothing", units: []int64{0, 1, 2, 4}, max: 4, payload: func(p []byte) []byte { return nil }, want: "times"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.values == nil {
+				test.values = values
+			}
+			header := headerOf([]int64{0, 1, 2, 3}, values)
+			header.Unit, header.MinTime, header.MaxTime = MaxUnit, epoch, epoch+test.max*second
+			columns := column.AppendFloats(column.AppendInts(nil, test.units), test.values)
+			if test.payload != nil {
+				columns = test.payload(columns)
+			}
+			stored := complete(append(make([]byte, headerBytes), columns...), 0, nil, header, 0, 0)
+			block, err := Open(nil, stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err = block.Decode(nil, nil); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error is %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestEncodeTakesTheSmaller has samples of which Encode finds out by a few what they take in either codec.
+func TestEncodeTakesTheSmaller(t *testing.T) {
+	const n = 5000
+	random := rand.New(rand.NewPCG(1, 2))
+	times, signs, decimals := make([]int64, n), make([]float64, n), make([]float64, n)
+	for i := range times {
+		times[i] = int64(i) * second
+		signs[i] = math.Copysign(math.Pi, random.NormFloat64()) // a bit changes, or none
+		decimals[i] = float64(random.IntN(1000)) / 10
+	}
+	for _, test := range []struct {
+		values []float64
+		want   Codec
+	}{{signs, CodecGorilla}, {decimals, CodecDecimal}, {make([]float64, n), CodecDecimal}} {
+		block := requireStored(t, nil, Encode(nil, nil, times, test.values), times, test.values)
+		if got := block.Header().Codec; got != test.want {
+			t.Errorf("values like %v: the codec is %v, not %v", test.values[:3], got, test.want)
+		}
 	}
 }
 
@@ -263,8 +354,33 @@ func TestFormatExample(t *testing.T) {
 	want := doctest.Example(t, "chunk-gorilla")
 	times := []int64{epoch, epoch + 10*second, epoch + 20*second, epoch + 31*second, epoch + 41*second}
 	values := []float64{1.5, 1.5, 2.25, 3.5, 3}
-	if got := Encode(nil, []byte("key"), times, values); string(got) != string(want) {
+	if got := encodeGorilla(nil, []byte("key"), times, values); string(got) != string(want) {
 		t.Errorf("encoded to\n%x, the document has\n%x", got, want)
+	}
+	requireStored(t, []byte("key"), want, times, values)
+}
+
+// decimalExample is the example of the decimal codec in docs/format.md: times some milliseconds beside
+// regular ones, decimals with a leap, and a value that is no decimal.
+const decimalExample = "" +
+	"02060000" + "0000000c" + "186cc6acd4b00000" + "186cc6c6717f1740" +
+	"4083644444444444" + "3fd5555555555555" + "4058f9999999999a" + "403419999999999a" + "4058f33333333333" +
+	"0100a09c01" + "8206964c01258e2901" +
+	"11" + "029203" + "c0020d8e060380059b06" + "01083fd5555555555555" +
+	"85192ea8"
+
+func TestDecimalExample(t *testing.T) {
+	want, err := hex.DecodeString(decimalExample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := []float64{20.1, 20.2, 20.2, 20.3, 20.1, 20.2, 99.9, 99.8, 1.0 / 3, 99.9, 99.7, 99.8}
+	times := make([]int64, len(values))
+	for i, milliseconds := range []int64{0, 3, -2, 6, -5, 1, 4, -7, 2, 6, -3, 5} {
+		times[i] = epoch + int64(i)*10*second + milliseconds*1_000_000
+	}
+	if got := Encode(nil, []byte("key"), times, values); string(got) != string(want) {
+		t.Errorf("encoded to\n%x, the example is\n%x", got, want)
 	}
 	requireStored(t, []byte("key"), want, times, values)
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/flopynet/collector/internal/column"
 	"github.com/flopynet/collector/model"
 )
 
@@ -36,7 +37,9 @@ func requireSound(t *testing.T, block Block) {
 
 func FuzzOpen(f *testing.F) {
 	for _, test := range roundTrips {
-		f.Add(testKey, Encode(nil, testKey, test.times, test.values))
+		for _, c := range codecs {
+			f.Add(testKey, c.encode(nil, testKey, test.times, test.values))
+		}
 	}
 	f.Add([]byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, key, value []byte) {
@@ -53,7 +56,7 @@ func FuzzOpen(f *testing.F) {
 // don't hide what happens before.
 func FuzzDecodePayload(f *testing.F) {
 	for _, test := range roundTrips {
-		stored := Encode(nil, nil, test.times, test.values)
+		stored := encodeGorilla(nil, nil, test.times, test.values)
 		f.Add(uint16(len(test.times)), uint8(test.unit), test.times[0], stored[headerBytes:len(stored)-checksumBytes], uint64(0), uint8(0))
 	}
 	f.Add(uint16(100), uint8(0), int64(0), make([]byte, 1500), ^uint64(0), uint8(63))
@@ -76,6 +79,40 @@ func FuzzDecodePayload(f *testing.F) {
 	})
 }
 
+// FuzzDecodeColumns is FuzzDecodePayload for the decimal codec.
+func FuzzDecodeColumns(f *testing.F) {
+	for _, test := range roundTrips {
+		stored := encodeDecimal(nil, nil, test.times, test.values)
+		f.Add(uint16(len(test.times)), uint8(test.unit), test.times[0], stored[headerBytes:len(stored)-checksumBytes])
+	}
+	f.Fuzz(func(t *testing.T, count uint16, unit uint8, minTime int64, payload []byte) {
+		block := Block{
+			header: Header{
+				Codec: CodecDecimal, Unit: Unit(unit) % (MaxUnit + 1), Count: 1 + int(count)%MaxSamples,
+				MinTime: max(0, minTime), MaxTime: model.MaxTime,
+			},
+			words: payload,
+		}
+		requireSound(t, block)
+		times, values := make([]int64, block.Count()), make([]float64, block.Count())
+		rest, err := column.Ints(payload, times)
+		if err != nil {
+			return
+		}
+		if rest, err = column.Floats(rest, values); err != nil {
+			return
+		}
+		last, unitNanoseconds := times[len(times)-1], block.header.Unit.Nanoseconds()
+		if last < 0 || last > (model.MaxTime-block.MinTime())/unitNanoseconds {
+			return
+		}
+		block.words = payload[:len(payload)-len(rest)]
+		block.header.MaxTime = block.MinTime() + last*unitNanoseconds
+		block.header.First, block.header.Last = values[0], values[len(values)-1]
+		requireSound(t, block)
+	})
+}
+
 // FuzzRoundTrip makes samples of bytes: per sample a shape, a step and a change of the value.
 func FuzzRoundTrip(f *testing.F) {
 	f.Add(int64(0), uint8(9), []byte("\x00\x0a\x01\x00\x0a\x02\x00\x0a\x03"))
@@ -84,7 +121,7 @@ func FuzzRoundTrip(f *testing.F) {
 		time, bits := max(0, start)%model.MaxTime, uint64(0)
 		var times []int64
 		var values []float64
-		for ; len(data) >= 3 && len(times) < MaxSamples; data = data[3:] {
+		for ; len(data) >= 3 && len(times) < MaxAppended; data = data[3:] {
 			shape, step, change := data[0], int64(data[1])+1, uint64(data[2])
 			step <<= shape & 3 * 12
 			if shape&4 == 0 {
@@ -100,7 +137,9 @@ func FuzzRoundTrip(f *testing.F) {
 		if len(times) == 0 {
 			return
 		}
-		stored := Encode(nil, testKey, times, values)
+		requireStored(t, testKey, Encode(nil, testKey, times, values), times, values)
+		requireStored(t, testKey, encodeDecimal(nil, testKey, times, values), times, values)
+		stored := encodeGorilla(nil, testKey, times, values)
 		requireStored(t, testKey, stored, times, values)
 		gotTimes, gotValues := referenceDecode(stored)
 		requireSame(t, gotTimes, gotValues, times, values)

@@ -9,8 +9,14 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// MaxSamples is how many samples a chunk can hold.
-const MaxSamples = 4096
+const (
+	// MaxSamples is how many samples a stored chunk can hold, in either codec: more than a day of one each
+	// ten seconds.
+	MaxSamples = 16384
+
+	// MaxAppended is how many an open chunk takes, so that little is decoded to read the newest of them.
+	MaxAppended = 4096
+)
 
 const (
 	headerBytes   = 64
@@ -23,14 +29,21 @@ var ErrCorrupt = errors.New("damaged chunk")
 // Codec says how a chunk's samples are encoded.
 type Codec uint8
 
-// CodecGorilla is the codec of the package comment, and so far the only one.
-const CodecGorilla Codec = 1
+// The codecs of the package comment.
+const (
+	CodecGorilla Codec = 1
+	CodecDecimal Codec = 2
+)
 
 func (c Codec) String() string {
-	if c == CodecGorilla {
+	switch c {
+	case CodecGorilla:
 		return "gorilla"
+	case CodecDecimal:
+		return "decimal"
+	default:
+		return fmt.Sprintf("codec %d", uint8(c))
 	}
-	return fmt.Sprintf("codec %d", uint8(c))
 }
 
 // Flags tell of properties of a chunk's samples.
@@ -104,7 +117,7 @@ func checkLength(value []byte) error {
 // check reports what of the header can't be, so that a decoder may rely on its numbers.
 func (h Header) check(payloadBytes int) error {
 	switch {
-	case h.Codec != CodecGorilla:
+	case h.Codec != CodecGorilla && h.Codec != CodecDecimal:
 		return fmt.Errorf("%w: codec %d is unknown to this version", ErrCorrupt, uint8(h.Codec))
 	case h.Unit > MaxUnit:
 		return fmt.Errorf("%w: time unit is 10^%d ns, at most 10^%d", ErrCorrupt, uint8(h.Unit), uint8(MaxUnit))
@@ -120,6 +133,9 @@ func (h Header) check(payloadBytes int) error {
 	if span%h.Unit.Nanoseconds() != 0 || span/h.Unit.Nanoseconds() < steps || (steps == 0 && span != 0) {
 		return fmt.Errorf("%w: %d samples in units of %v don't fit times %d to %d",
 			ErrCorrupt, h.Count, h.Unit, h.MinTime, h.MaxTime)
+	}
+	if h.Codec == CodecDecimal {
+		return nil // where its columns end is seen when they are decoded
 	}
 	least, most := (h.Count-1)*minSampleBits, (h.Count-1)*maxSampleBits
 	if bits := 8 * payloadBytes; bits < least || bits > most+7 {

@@ -5,6 +5,29 @@ import (
 	"testing"
 )
 
+// codecs are the encoders by codec; Encode takes the better one.
+var codecs = []struct {
+	codec  Codec
+	encode func(dst, key []byte, times []int64, values []float64) []byte
+}{
+	{CodecGorilla, encodeGorilla},
+	{CodecDecimal, encodeDecimal},
+}
+
+func encodeGorilla(dst, key []byte, times []int64, values []float64) []byte {
+	header := headerOf(times, values)
+	header.Codec = CodecGorilla
+	a := Appender{buf: append(dst, make([]byte, headerBytes)...)}
+	a.encodeAll(header.Unit, times, values)
+	return complete(a.buf, len(dst), key, header, a.word, a.used)
+}
+
+func encodeDecimal(dst, key []byte, times []int64, values []float64) []byte {
+	header := headerOf(times, values)
+	stored := appendDecimal(append(dst, make([]byte, headerBytes)...), header.Unit, times, values)
+	return complete(stored, len(dst), key, header, 0, 0)
+}
+
 // requireSame fails unless both lists of samples are the same, bit for bit.
 func requireSame(t testing.TB, gotTimes []int64, gotValues []float64, times []int64, values []float64) {
 	t.Helper()

@@ -21,7 +21,7 @@ type data struct {
 	late   []model.Sample
 
 	count    int   // of samples held, overwritten ones included
-	blockMax int64 // newest time in closed and open; -1: none
+	blockMax int64 // newest time in closed, open and late; -1: none
 	period   int64 // of the last write
 }
 
@@ -97,8 +97,7 @@ func (d *data) growTail() {
 	d.tail = grown
 }
 
-// compressTail moves the tail into blocks. A block never spans two partitions, so that the flush can
-// write it as it is.
+// compressTail moves the tail into blocks.
 func (d *data) compressTail() {
 	var times [tailSamples + 1]int64
 	var values [tailSamples + 1]float64
@@ -106,6 +105,14 @@ func (d *data) compressTail() {
 	for i, sample := range d.tail {
 		times[i], values[i] = sample.Time, sample.Value
 	}
+	d.encode(times[:n], values[:n])
+	d.tail = d.tail[:0]
+}
+
+// encode appends samples newer than blockMax to the blocks. A block never spans two partitions, so that
+// the flush can write it as it is.
+func (d *data) encode(times []int64, values []float64) {
+	n := len(times)
 	for from := 0; from < n; {
 		day := model.TierRaw.PartitionOf(times[from])
 		to := n
@@ -124,7 +131,6 @@ func (d *data) compressTail() {
 	if n > 0 {
 		d.blockMax = times[n-1]
 	}
-	d.tail = d.tail[:0]
 }
 
 func (d *data) closeBlock() {

@@ -16,6 +16,10 @@
 // at leisure. Series that were written to chunks are released; those with too few samples to be worth a
 // chunk are thawed: their frozen samples and what arrived since are joined again.
 //
+// A delete takes samples out of what was written since the last freeze. Frozen samples are not touched: a
+// View tells the position of the log they were frozen at, and whoever reads them leaves out what was
+// deleted behind it, as it does for chunks. Thawing leaves it out, too.
+//
 // Readers take a View, which costs no copy of compressed data: blocks and late samples are only appended
 // to, so a prefix of them never changes.
 package head

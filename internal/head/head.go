@@ -2,6 +2,8 @@ package head
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,7 +18,7 @@ const (
 	pageSize   = 1 << pageBits
 )
 
-// Head is the set of all series with samples in memory. Apply, Freeze and Thaw are called by one
+// Head is the set of all series with samples in memory. Apply, Delete, Freeze and Thaw are called by one
 // goroutine at a time for any shard; readers may run beside them.
 type Head struct {
 	shards [shardCount]shard
@@ -25,8 +27,9 @@ type Head struct {
 // shard holds the series whose id is congruent to its number. Ids ascend without large gaps, so a
 // directory of pages finds a series with two loads and without hashing.
 type shard struct {
-	mu    sync.RWMutex
-	pages []*page
+	mu       sync.RWMutex
+	pages    []*page
+	frozenAt uint64 // position of the log at which all that is frozen was; see Freeze
 
 	samples atomic.Int64 // in cur and frozen, overwritten ones included
 }
@@ -37,6 +40,17 @@ type page [pageSize]series
 type series struct {
 	cur    *data // written since the last freeze; nil: nothing
 	frozen *data // being flushed; nil: nothing
+}
+
+// count returns how many samples the series holds, overwritten ones included.
+func (s *series) count() int {
+	total := 0
+	for _, d := range [...]*data{s.frozen, s.cur} {
+		if d != nil {
+			total += d.count
+		}
+	}
+	return total
 }
 
 // New returns an empty head.
@@ -100,12 +114,13 @@ type Frozen struct {
 
 // Freeze makes what every series holds immutable and returns which series those are, by id. Nothing may
 // be frozen already. It must run between two calls of Apply, so that all shards freeze at one position
-// of the log. The period is a count of time that says which series are idle.
-func (h *Head) Freeze(period int64) []Frozen {
+// of the log, seq, which Views tell. The period is a count of time that says which series are idle.
+func (h *Head) Freeze(period int64, seq uint64) []Frozen {
 	var frozen []Frozen
 	for i := range h.shards {
 		sh := &h.shards[i]
 		sh.mu.Lock()
+		sh.frozenAt = seq
 		sh.each(i, func(id model.SeriesID, s *series) {
 			s.frozen, s.cur = s.cur, nil
 			frozen = append(frozen, Frozen{ID: id, Count: s.frozen.count, Idle: s.frozen.period < period-1})
@@ -129,7 +144,9 @@ func (h *Head) FrozenView(id model.SeriesID, compress bool) View {
 	if compress {
 		s.frozen.compressTail()
 	}
-	return s.frozen.view()
+	v := s.frozen.view()
+	v.Seq = sh.frozenAt
+	return v
 }
 
 // Has reports whether the head holds samples of the series.
@@ -143,38 +160,55 @@ func (h *Head) Has(id model.SeriesID) bool {
 
 // Release forgets the frozen samples of the series: they are in chunks now.
 func (h *Head) Release(ids []model.SeriesID) {
-	h.eachFrozen(ids, func(sh *shard, s *series) {
-		sh.samples.Add(-int64(s.frozen.count))
-		s.frozen = nil
-	})
-}
-
-// Thaw joins the frozen samples of the series with what was written since, as if they had never been
-// frozen.
-func (h *Head) Thaw(ids []model.SeriesID) error {
-	var failed error
-	h.eachFrozen(ids, func(sh *shard, s *series) {
-		newer := s.cur
-		s.cur, s.frozen = s.frozen, nil
-		if newer == nil {
-			return
-		}
-		before := s.cur.count + newer.count
-		if err := s.cur.join(newer); err != nil {
-			failed = err
-		}
-		sh.samples.Add(int64(s.cur.count - before))
-	})
-	return failed
-}
-
-func (h *Head) eachFrozen(ids []model.SeriesID, fn func(*shard, *series)) {
 	for _, id := range ids {
 		sh := &h.shards[shardOf(id)]
 		sh.mu.Lock()
 		if s := sh.find(id); s != nil && s.frozen != nil {
-			fn(sh, s)
+			sh.samples.Add(-int64(s.frozen.count))
+			s.frozen = nil
 		}
 		sh.mu.Unlock()
 	}
+}
+
+// Thaw joins the frozen samples of the series with what was written since, as if they had never been
+// frozen. It leaves out those in a span that hidden returns for the series and for the position of the log
+// at which they were frozen: what was deleted since. hidden may be nil. It is called under the lock of the
+// shard and must not call the head: so a delete that is made known to hidden before it is handed to an
+// Applier is seen here, or finds the samples thawed. After an error, which only damaged memory can cause,
+// the series has all its frozen samples and perhaps not all that came since.
+func (h *Head) Thaw(ids []model.SeriesID, hidden func(id model.SeriesID, seq uint64) []model.Span) error {
+	var failed []error
+	for _, id := range ids {
+		if err := h.shards[shardOf(id)].thaw(id, hidden); err != nil {
+			failed = append(failed, fmt.Errorf("series %d: %w", id, err))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (sh *shard) thaw(id model.SeriesID, hidden func(id model.SeriesID, seq uint64) []model.Span) (err error) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.find(id)
+	if s == nil || s.frozen == nil {
+		return nil
+	}
+	before := s.count()
+	if hidden != nil {
+		var kept *data
+		if kept, err = s.frozen.without(hidden(id, sh.frozenAt)); err == nil {
+			s.frozen = kept
+		}
+	}
+	if s.frozen != nil {
+		newer := s.cur
+		s.cur = s.frozen
+		if newer != nil {
+			err = errors.Join(err, s.cur.join(newer))
+		}
+		s.frozen = nil
+	}
+	sh.samples.Add(int64(s.count() - before))
+	return err
 }

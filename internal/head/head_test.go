@@ -1,6 +1,7 @@
 package head
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -20,37 +21,45 @@ func contents(t *testing.T, h *Head, id model.SeriesID) map[int64]uint64 {
 	t.Helper()
 	merged := map[int64]uint64{}
 	for _, view := range h.Views(nil, id) {
-		last := int64(-1)
-		for _, block := range view.Blocks {
-			times, values, err := block.Decode(nil, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(times) != block.Count() || times[0] != block.MinTime() || times[len(times)-1] != block.MaxTime() {
-				t.Fatalf("block says %d samples from %d to %d, has %v", block.Count(), block.MinTime(), block.MaxTime(), times)
-			}
-			if times[0]/day != times[len(times)-1]/day {
-				t.Fatalf("a block spans the days %d and %d", times[0]/day, times[len(times)-1]/day)
-			}
-			for i, time := range times {
-				if time <= last {
-					t.Fatalf("time %d in a block comes after %d", time, last)
-				}
-				last = time
-				merged[time] = math.Float64bits(values[i])
-			}
+		maps.Copy(merged, contentsOf(t, view))
+	}
+	return merged
+}
+
+// contentsOf returns the bits of a view's values by time, and checks the view.
+func contentsOf(t *testing.T, view View) map[int64]uint64 {
+	t.Helper()
+	merged := map[int64]uint64{}
+	last := int64(-1)
+	for _, block := range view.Blocks {
+		times, values, err := block.Decode(nil, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for _, sample := range view.Tail {
-			if sample.Time <= last {
-				t.Fatalf("time %d in the tail comes after %d", sample.Time, last)
+		if len(times) != block.Count() || times[0] != block.MinTime() || times[len(times)-1] != block.MaxTime() {
+			t.Fatalf("block says %d samples from %d to %d, has %v", block.Count(), block.MinTime(), block.MaxTime(), times)
+		}
+		if times[0]/day != times[len(times)-1]/day {
+			t.Fatalf("a block spans the days %d and %d", times[0]/day, times[len(times)-1]/day)
+		}
+		for i, time := range times {
+			if time <= last {
+				t.Fatalf("time %d in a block comes after %d", time, last)
 			}
-			last = sample.Time
-			merged[sample.Time] = math.Float64bits(sample.Value)
+			last = time
+			merged[time] = math.Float64bits(values[i])
 		}
-		view.SortLate()
-		for _, sample := range view.Late {
-			merged[sample.Time] = math.Float64bits(sample.Value)
+	}
+	for _, sample := range view.Tail {
+		if sample.Time <= last {
+			t.Fatalf("time %d in the tail comes after %d", sample.Time, last)
 		}
+		last = sample.Time
+		merged[sample.Time] = math.Float64bits(sample.Value)
+	}
+	view.SortLate()
+	for _, sample := range view.Late {
+		merged[sample.Time] = math.Float64bits(sample.Value)
 	}
 	return merged
 }
@@ -95,7 +104,7 @@ func TestAgainstModel(t *testing.T) {
 				}
 			case op == 8 && !isFrozen:
 				isFrozen = true
-				series := h.Freeze(0)
+				series := h.Freeze(0, 1)
 				for i := range current {
 					frozen[i], current[i] = current[i], map[int64]uint64{}
 				}
@@ -121,7 +130,7 @@ func TestAgainstModel(t *testing.T) {
 					frozen[id] = map[int64]uint64{}
 				}
 				h.Release(release)
-				if err := h.Thaw(thaw); err != nil {
+				if err := h.Thaw(thaw, nil); err != nil {
 					t.Fatalf("seed %d: %v", seed, err)
 				}
 			}
@@ -151,7 +160,7 @@ func TestReleaseEmptiesTheCount(t *testing.T) {
 	for i := range int64(100) {
 		applier.Apply([]model.SeriesID{7, 7}, []int64{i * 10, 50}, []float64{1, 2})
 	}
-	frozen := h.Freeze(0)
+	frozen := h.Freeze(0, 1)
 	if len(frozen) != 1 || frozen[0].ID != 7 || int64(frozen[0].Count) != h.Samples() {
 		t.Fatalf("frozen %+v, head counts %d", frozen, h.Samples())
 	}
@@ -172,13 +181,13 @@ func TestIdle(t *testing.T) {
 	}
 	idle := func(period int64) (idle []model.SeriesID) {
 		var all []model.SeriesID
-		for _, series := range h.Freeze(period) {
+		for _, series := range h.Freeze(period, 1) {
 			all = append(all, series.ID)
 			if series.Idle {
 				idle = append(idle, series.ID)
 			}
 		}
-		if err := h.Thaw(all); err != nil {
+		if err := h.Thaw(all, nil); err != nil {
 			t.Fatal(err)
 		}
 		return idle
@@ -193,9 +202,9 @@ func TestIdle(t *testing.T) {
 			t.Fatalf("series %v are idle, want 1", got)
 		}
 	}
-	h.Freeze(7)
+	h.Freeze(7, 1)
 	apply(7, 1) // while frozen
-	if err := h.Thaw([]model.SeriesID{1, 2}); err != nil {
+	if err := h.Thaw([]model.SeriesID{1, 2}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := idle(8); !slices.Equal(got, []model.SeriesID{2}) {
@@ -249,11 +258,11 @@ func TestReadersBesideTheWriter(t *testing.T) {
 	for i := range int64(20_000) {
 		applier.Apply([]model.SeriesID{3}, []int64{i * 1e9}, []float64{float64(i)})
 		if i%1000 == 999 {
-			h.Freeze(0)
+			h.Freeze(0, 1)
 			if i%2000 == 999 {
 				h.FrozenView(3, true)
 				h.Release([]model.SeriesID{3})
-			} else if err := h.Thaw([]model.SeriesID{3}); err != nil {
+			} else if err := h.Thaw([]model.SeriesID{3}, nil); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -287,7 +296,7 @@ func BenchmarkApply(b *testing.B) {
 			if got := h.Samples(); got != 4000*batch {
 				b.Fatalf("head holds %d samples", got)
 			}
-			h.Freeze(0)
+			h.Freeze(0, 1)
 			h.Release(ids)
 			b.StartTimer()
 		}

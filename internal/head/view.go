@@ -2,6 +2,7 @@ package head
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/flopynet/collector/internal/chunk"
@@ -14,6 +15,11 @@ type View struct {
 	Blocks []chunk.Block
 	Tail   []model.Sample
 	Late   []model.Sample // in order of arrival; the last of equal times stands
+
+	// Seq is the position of the log at which the samples were frozen, math.MaxUint64 if they are not. What
+	// was deleted before they were written is not among them, so a delete concerns them if its position is
+	// above Seq.
+	Seq uint64
 }
 
 // SortLate brings the late samples into time order and leaves out those that were overwritten, on a copy.
@@ -55,10 +61,14 @@ func (h *Head) Views(dst []View, id model.SeriesID) []View {
 	if s == nil {
 		return dst
 	}
-	for _, d := range []*data{s.frozen, s.cur} {
-		if d != nil {
-			v := d.view()
+	for _, part := range [...]struct {
+		data *data
+		seq  uint64
+	}{{s.frozen, sh.frozenAt}, {s.cur, math.MaxUint64}} {
+		if part.data != nil {
+			v := part.data.view()
 			v.Tail = slices.Clone(v.Tail)
+			v.Seq = part.seq
 			dst = append(dst, v)
 		}
 	}

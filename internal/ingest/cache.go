@@ -3,29 +3,45 @@ package ingest
 import (
 	"math/bits"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/model"
 )
 
-// Cache finds the id of a series from the raw JSON of a metric's name, source and tags, so that they need
-// not be taken apart, and guesses which series comes next from the one that came next the last time. Its
-// memory is bounded by CacheOptions. It is safe for concurrent use and readers never wait.
+// Cache finds a series from the raw JSON of a metric's name, source and tags, so that they need not be
+// taken apart. It is safe for concurrent use and readers never wait.
+//
+// What it holds is of one of the engine's epochs. A later one gets a new table, so that a request which
+// began in the earlier can't leave an id there that was dropped since.
+type Cache struct {
+	options CacheOptions
+	current atomic.Pointer[table]
+}
+
+// table is the contents of a Cache. It also guesses which series comes next from the one that came next
+// the last time. Its memory is bounded by CacheOptions.
 //
 // Slots form sets of setWays; an entry may be in any slot of the set that its hash picks. Entries never
 // change; a slot is filled and replaced atomically. The guesses are slot numbers rather than pointers, so
 // that they keep no replaced entry alive; a guess that has become wrong is found out by the comparison of
 // bytes which every hit needs anyway.
-type Cache struct {
-	options CacheOptions
-	shift   uint // of a hash, to the number of its set
+type table struct {
+	epoch    uint64 // all entries were resolved in it or later
+	maxBytes int64  // of the entries
+	shift    uint   // of a hash, to the number of its set
+
 	slots   []atomic.Pointer[entry]
 	next    []atomic.Uint32 // slot + 1 of the entry that came after this slot's; 0: none yet
 	bytes   atomic.Int64    // held by entries
 	hand    atomic.Uint64   // goes round the slots to free bytes
 	victims atomic.Uint64   // goes round the slots of full sets
+
+	mu      sync.Mutex
+	classes map[engine.RetentionClass]*engine.RetentionClass // that entries share
 }
 
 // CacheOptions bounds a Cache. The zero value gives the defaults.
@@ -41,7 +57,7 @@ const (
 	maxEntryBytes = 4 << 10
 
 	// entryOverhead is what an entry takes beside its text.
-	entryOverhead = 96
+	entryOverhead = 104
 
 	noSlot = -1
 )
@@ -51,6 +67,7 @@ const (
 type entry struct {
 	hash   uint64
 	id     model.SeriesID
+	class  *engine.RetentionClass
 	name   string
 	source string
 	tags   string
@@ -65,14 +82,47 @@ func NewCache(options CacheOptions) *Cache {
 	if options.MaxBytes <= 0 {
 		options.MaxBytes = 32 << 20
 	}
-	setBits := bits.Len(uint((max(options.MaxEntries, 2*setWays) - 1) / setWays))
+	c := &Cache{options: options}
+	c.current.Store(c.newTable(0))
+	return c
+}
+
+func (c *Cache) newTable(epoch uint64) *table {
+	setBits := bits.Len(uint((max(c.options.MaxEntries, 2*setWays) - 1) / setWays))
 	slots := setWays << setBits
-	return &Cache{
-		options: options,
-		shift:   uint(64 - setBits),
-		slots:   make([]atomic.Pointer[entry], slots),
-		next:    make([]atomic.Uint32, slots),
+	return &table{
+		epoch:    epoch,
+		maxBytes: c.options.MaxBytes,
+		shift:    uint(64 - setBits),
+		slots:    make([]atomic.Pointer[entry], slots),
+		next:     make([]atomic.Uint32, slots),
+		classes:  make(map[engine.RetentionClass]*engine.RetentionClass),
 	}
+}
+
+// at returns the table of an epoch that was read just now, or of a later one.
+func (c *Cache) at(epoch uint64) *table {
+	for {
+		t := c.current.Load()
+		if t.epoch >= epoch {
+			return t
+		}
+		if next := c.newTable(epoch); c.current.CompareAndSwap(t, next) {
+			return next
+		}
+	}
+}
+
+// share returns the one copy of a class that all of its series share, so that it is compared as an address.
+func (t *table) share(class engine.RetentionClass) *engine.RetentionClass {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shared := t.classes[class]
+	if shared == nil {
+		shared = &class
+		t.classes[class] = shared
+	}
+	return shared
 }
 
 // hashSeries combines the hashes of the three texts.
@@ -90,29 +140,29 @@ func (e *entry) size() int64 {
 }
 
 // successor returns the entry that came after the slot's the last time, and its slot.
-func (c *Cache) successor(slot int) (*entry, int) {
+func (t *table) successor(slot int) (*entry, int) {
 	if slot == noSlot {
 		return nil, noSlot
 	}
-	next := int(c.next[slot].Load()) - 1
+	next := int(t.next[slot].Load()) - 1
 	if next == noSlot {
 		return nil, noSlot
 	}
-	return c.slots[next].Load(), next
+	return t.slots[next].Load(), next
 }
 
 // setSuccessor remembers that next came after slot.
-func (c *Cache) setSuccessor(slot, next int) {
-	if slot != noSlot && c.next[slot].Load() != uint32(next+1) {
-		c.next[slot].Store(uint32(next + 1))
+func (t *table) setSuccessor(slot, next int) {
+	if slot != noSlot && t.next[slot].Load() != uint32(next+1) {
+		t.next[slot].Store(uint32(next + 1))
 	}
 }
 
 // find looks for a series.
-func (c *Cache) find(hash uint64, name, source, tags []byte) (*entry, int) {
-	first := int(hash>>c.shift) * setWays
+func (t *table) find(hash uint64, name, source, tags []byte) (*entry, int) {
+	first := int(hash>>t.shift) * setWays
 	for slot := first; slot < first+setWays; slot++ {
-		if e := c.slots[slot].Load(); e != nil && e.hash == hash && e.matches(name, source, tags) {
+		if e := t.slots[slot].Load(); e != nil && e.hash == hash && e.matches(name, source, tags) {
 			return e, slot
 		}
 	}
@@ -121,7 +171,7 @@ func (c *Cache) find(hash uint64, name, source, tags []byte) (*entry, int) {
 
 // insert adds a series that was not found, in place of another one if its set is full. It returns nil and
 // noSlot if the texts are too long to be kept.
-func (c *Cache) insert(hash uint64, id model.SeriesID, name, source, tags []byte) (*entry, int) {
+func (t *table) insert(hash uint64, series resolved, name, source, tags []byte) (*entry, int) {
 	length := len(name) + len(source) + len(tags)
 	if length > maxEntryBytes {
 		return nil, noSlot
@@ -133,42 +183,42 @@ func (c *Cache) insert(hash uint64, id model.SeriesID, name, source, tags []byte
 	text.Write(tags)
 	whole := text.String()
 	e := &entry{
-		hash: hash, id: id,
+		hash: hash, id: series.id, class: series.class,
 		name:   whole[:len(name)],
 		source: whole[len(name) : len(name)+len(source)],
 		tags:   whole[len(name)+len(source):],
 	}
-	slot := c.victim(int(hash>>c.shift) * setWays)
-	c.count(c.slots[slot].Swap(e), e)
-	c.shrink(slot)
+	slot := t.victim(int(hash>>t.shift) * setWays)
+	t.count(t.slots[slot].Swap(e), e)
+	t.shrink(slot)
 	return e, slot
 }
 
 // victim picks a slot of the set that begins at first: a free one if there is one.
-func (c *Cache) victim(first int) int {
+func (t *table) victim(first int) int {
 	for slot := first; slot < first+setWays; slot++ {
-		if c.slots[slot].Load() == nil {
+		if t.slots[slot].Load() == nil {
 			return slot
 		}
 	}
-	return first + int(c.victims.Add(1)%setWays)
+	return first + int(t.victims.Add(1)%setWays)
 }
 
 // shrink frees slots, other than the one given, while there are too many bytes.
-func (c *Cache) shrink(slot int) {
-	for range c.slots {
-		if c.bytes.Load() <= c.options.MaxBytes {
+func (t *table) shrink(slot int) {
+	for range t.slots {
+		if t.bytes.Load() <= t.maxBytes {
 			return
 		}
-		freed := int(c.hand.Add(1) % uint64(len(c.slots)))
+		freed := int(t.hand.Add(1) % uint64(len(t.slots)))
 		if freed != slot {
-			c.count(c.slots[freed].Swap(nil), nil)
+			t.count(t.slots[freed].Swap(nil), nil)
 		}
 	}
 }
 
 // count keeps the sum of bytes when an entry, or nil, takes the place of another.
-func (c *Cache) count(removed, added *entry) {
+func (t *table) count(removed, added *entry) {
 	var change int64
 	if added != nil {
 		change = added.size()
@@ -176,7 +226,7 @@ func (c *Cache) count(removed, added *entry) {
 	if removed != nil {
 		change -= removed.size()
 	}
-	c.bytes.Add(change)
+	t.bytes.Add(change)
 }
 
 // setUnit records that the engine has made the unit durable for the series of an entry that was in the
@@ -184,9 +234,9 @@ func (c *Cache) count(removed, added *entry) {
 // different ones at the same time and there is no telling which the engine took last: it is forgotten, so
 // that the next request states its own again. (The same series written in two ways, say with its tags in
 // another order, has two entries; clients that give these different units won't see them alternate.)
-func (c *Cache) setUnit(slot int, seen *entry, unit string) {
+func (t *table) setUnit(slot int, seen *entry, unit string) {
 	for {
-		now := c.slots[slot].Load()
+		now := t.slots[slot].Load()
 		if now == nil || now.hash != seen.hash || now.id != seen.id || now.unit == unit {
 			return
 		}
@@ -195,9 +245,9 @@ func (c *Cache) setUnit(slot int, seen *entry, unit string) {
 		if now != seen {
 			changed.unit = ""
 		}
-		if c.slots[slot].CompareAndSwap(now, &changed) {
-			c.count(now, &changed)
-			c.shrink(slot)
+		if t.slots[slot].CompareAndSwap(now, &changed) {
+			t.count(now, &changed)
+			t.shrink(slot)
 			return
 		}
 	}

@@ -8,13 +8,20 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// Resolver is what decoding needs of an engine.
+// Resolver is what decoding needs of an engine: the methods of engine.DB.
 type Resolver interface {
-	// Resolve returns the id of a series, as engine.DB.Resolve does. It must not keep the slice.
+	// Epoch changes when ids and classes that were asked for before may no longer hold.
+	Epoch() uint64
+
+	// Resolve returns the id of a series. It must not keep the slice.
 	Resolve(name string, tags model.Tags) (model.SeriesID, error)
 
-	// CheckTime reports why a sample of this time, in nanoseconds since the epoch, can't be written.
-	CheckTime(ns int64) error
+	// RetentionClassOf returns what CheckTime needs to know of a series.
+	RetentionClassOf(name, source string) engine.RetentionClass
+
+	// CheckTime reports why a sample of this time, in nanoseconds since the epoch, can't be written to a
+	// series of the class.
+	CheckTime(class engine.RetentionClass, ns int64) error
 }
 
 // Shape is what a body is meant to be.
@@ -54,6 +61,7 @@ type Decoder struct {
 	scanner
 	cache    *Cache
 	resolver Resolver
+	table    *table // of the cache, for the body at hand
 
 	shape  Shape
 	now    int64
@@ -80,7 +88,11 @@ type Decoder struct {
 	lastUnit   string // raw
 	unitText   string // lastUnit, unescaped
 
-	samples []model.Sample // of a metric with several
+	// The last time that was found to be one that can be written, and the class of its series.
+	checkedTime  int64
+	checkedClass *engine.RetentionClass // nil: there was none yet
+
+	samples []model.Sample // of the metric at hand, if it has several
 	scratch []byte         // unescaped text
 	parts   []span         // of scratch: alternately a key of the tags and its value
 	tags    model.Tags
@@ -99,10 +111,12 @@ func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
 // *ShapeError if the body is bad as a whole, an *engine.LimitError if it has too many samples, or else one of
 // the resolver's; the batch is then empty.
 //
-// After the batch has been written, call Commit.
+// After the batch has been written, call Commit. When writing it fails with engine.ErrStaleSeries, decode the
+// body once more.
 func (d *Decoder) Decode(body []byte, shape Shape, now int64, batch *engine.Batch) (*Report, error) {
 	d.text, d.shape, d.now, d.batch = body, shape, now, batch
 	d.outlined, d.envelopes, d.shapeErr = false, clearSlice(d.envelopes), nil
+	d.table = d.cache.at(d.resolver.Epoch())
 	d.reset()
 	defer d.release()
 	if err := d.decode(); err != nil {
@@ -117,7 +131,7 @@ func (d *Decoder) Decode(body []byte, shape Shape, now int64, batch *engine.Batc
 // written again.
 func (d *Decoder) Commit() {
 	for _, unit := range d.units {
-		d.cache.setUnit(unit.slot, unit.seen, unit.raw)
+		d.table.setUnit(unit.slot, unit.seen, unit.raw)
 	}
 	d.units = clearSlice(d.units)
 }
@@ -146,12 +160,14 @@ func (d *Decoder) decode() error {
 // reset forgets what has been decoded of the body.
 func (d *Decoder) reset() {
 	d.batch.Reset()
+	d.batch.ResolvedAt(d.table.epoch)
 	d.report.reset()
 	d.duplicates.begin(len(d.text))
 	d.units = clearSlice(d.units)
 	d.err = nil
 	d.lastSlot = noSlot
 	d.lastTags, d.lastTime, d.hashed = span{}, span{}, false
+	d.checkedClass = nil
 }
 
 // release lets go of the body and of buffers that have become large.

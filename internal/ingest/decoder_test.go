@@ -350,13 +350,14 @@ func TestConcurrentDecoders(t *testing.T) {
 	}
 	group.Wait()
 	var held int64
-	for i := range cache.slots {
-		if e := cache.slots[i].Load(); e != nil {
+	table := cache.current.Load()
+	for i := range table.slots {
+		if e := table.slots[i].Load(); e != nil {
 			held += e.size()
 		}
 	}
-	if held != cache.bytes.Load() || held > 2<<10 {
-		t.Errorf("the cache counts %d bytes and holds %d", cache.bytes.Load(), held)
+	if held != table.bytes.Load() || held > 2<<10 {
+		t.Errorf("the cache counts %d bytes and holds %d", table.bytes.Load(), held)
 	}
 }
 
@@ -367,4 +368,10 @@ func (hashResolver) Resolve(name string, tags model.Tags) (model.SeriesID, error
 	return model.SeriesID(hashText(model.AppendIdentity(nil, name, tags))), nil
 }
 
-func (hashResolver) CheckTime(ns int64) error { return (*memoryResolver)(nil).CheckTime(ns) }
+func (hashResolver) Epoch() uint64 { return 0 }
+
+func (hashResolver) RetentionClassOf(string, string) (class engine.RetentionClass) { return class }
+
+func (hashResolver) CheckTime(class engine.RetentionClass, ns int64) error {
+	return (*memoryResolver)(nil).CheckTime(class, ns)
+}

@@ -304,9 +304,6 @@ func (d *Decoder) enter(index int, e *envelope) {
 	if kind := d.kindOf(e.timestamp); kind == kindString || kind == kindNumber {
 		d.scope.time, d.scope.timeErr = d.parseTime(e.timestamp)
 	}
-	if d.scope.timeErr == nil {
-		d.scope.timeErr = d.resolver.CheckTime(d.scope.time)
-	}
 }
 
 // leave ends with the metrics of an envelope, which is known whole only now.

@@ -13,6 +13,7 @@ type metric struct {
 	name, value, values, unit, tags, timestamp, source span
 
 	number   float64 // if value is a number
+	time     int64   // of the sample, unless there are several
 	expected *entry  // the series that the cache guesses
 	slot     int     // of expected
 	sameName bool    // name is that of expected, byte for byte
@@ -40,7 +41,7 @@ func (d *Decoder) walkMetric(i int) int {
 		return d.skipValue(i)
 	}
 	m := &d.metric
-	m.expected, m.slot = d.cache.successor(d.lastSlot)
+	m.expected, m.slot = d.table.successor(d.lastSlot)
 	i, more := d.open(i, '}')
 	for more {
 		member, value := d.metricMember(i)
@@ -170,15 +171,16 @@ func (d *Decoder) takeMetric(i int) bool {
 	if !d.checkNumber() {
 		return true
 	}
-	ns, ok := d.sampleTime(m.timestamp)
-	if !ok {
+	var ok bool
+	if m.time, ok = d.sampleTime(m.timestamp); !ok {
 		return true
 	}
+	d.samples = d.samples[:0]
 	id, stored, ok := d.series()
 	if !stored {
 		return ok
 	}
-	return d.add(id, ns, m.number)
+	return d.add(id, m.time, m.number)
 }
 
 // checkNumber rejects the metric unless its value is a finite number.
@@ -282,8 +284,7 @@ func (d *Decoder) readPair(i, index int) (sample model.Sample, ok bool) {
 	return sample, ok
 }
 
-// sampleTime reads a time, or the envelope's if it is absent, and rejects the metric if it is none or
-// can't be written.
+// sampleTime reads a time, or the envelope's if it is absent, and rejects the metric if it is none.
 func (d *Decoder) sampleTime(value span) (ns int64, ok bool) {
 	var err error
 	switch d.kindOf(value) {
@@ -294,9 +295,6 @@ func (d *Decoder) sampleTime(value span) (ns int64, ok bool) {
 			return d.lastTimeNS, true
 		}
 		if ns, err = d.parseTime(value); err == nil {
-			err = d.resolver.CheckTime(ns)
-		}
-		if err == nil {
 			d.lastTime, d.lastTimeNS = value, ns
 		}
 	default:
@@ -308,6 +306,33 @@ func (d *Decoder) sampleTime(value span) (ns int64, ok bool) {
 		return 0, false
 	}
 	return ns, true
+}
+
+// checkTimes rejects the metric if one of its samples can't be written to a series of the class.
+func (d *Decoder) checkTimes(class *engine.RetentionClass) bool {
+	if len(d.samples) == 0 {
+		return d.checkTime(class, d.metric.time)
+	}
+	for i := range d.samples {
+		if ns := d.samples[i].Time; !d.isChecked(class, ns) && !d.checkTime(class, ns) {
+			return false
+		}
+	}
+	return true
+}
+
+// isChecked reports whether the time is the last one that was found to be good, for the same class.
+func (d *Decoder) isChecked(class *engine.RetentionClass, ns int64) bool {
+	return ns == d.checkedTime && class == d.checkedClass
+}
+
+func (d *Decoder) checkTime(class *engine.RetentionClass, ns int64) bool {
+	if err := d.resolver.CheckTime(*class, ns); err != nil {
+		d.reject(false, "%s", err)
+		return false
+	}
+	d.checkedTime, d.checkedClass = ns, class
+	return true
 }
 
 // parseTime reads a time from a string or a number.

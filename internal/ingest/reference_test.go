@@ -28,6 +28,7 @@ type memoryResolver struct {
 	ids    map[string]model.SeriesID
 	series []model.Series
 	err    error // returned by Resolve
+	epoch  uint64
 }
 
 func newMemoryResolver() *memoryResolver {
@@ -57,7 +58,11 @@ const oldestTestTime = int64(time.Hour)
 
 var errTooOld = errors.New("timestamp is too old")
 
-func (r *memoryResolver) CheckTime(ns int64) error {
+func (r *memoryResolver) Epoch() uint64 { return r.epoch }
+
+func (r *memoryResolver) RetentionClassOf(string, string) (class engine.RetentionClass) { return class }
+
+func (r *memoryResolver) CheckTime(_ engine.RetentionClass, ns int64) error {
 	if ns < oldestTestTime {
 		return errTooOld
 	}

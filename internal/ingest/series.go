@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/model"
 )
 
@@ -39,21 +40,26 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 	if !valid {
 		return 0, false, true
 	}
-	if found == nil {
+	if found != nil {
+		isGood := len(d.samples) == 0 && d.isChecked(found.class, m.time)
+		if !isGood && !d.checkTimes(found.class) {
+			return 0, false, true
+		}
+	} else {
 		if !d.confirm() {
 			d.stop(errRestart)
 			return 0, false, false
 		}
-		id, err := d.resolve(tags, source)
-		if err != nil {
-			return 0, false, d.rejectSeries(err)
+		series, stored, ok := d.resolve(tags, source)
+		if !stored {
+			return 0, false, ok
 		}
 		hash := hashSeries(hashText(d.raw(m.name)), sourceHash, d.tagsHash(tags))
-		if found, slot = d.cache.insert(hash, id, d.raw(m.name), source, tags); found == nil {
-			found = &entry{id: id}
+		if found, slot = d.table.insert(hash, series, d.raw(m.name), source, tags); found == nil {
+			found = &entry{id: series.id}
 		}
 	}
-	d.cache.setSuccessor(d.lastSlot, slot)
+	d.table.setSuccessor(d.lastSlot, slot)
 	d.lastSlot = slot
 	if changed {
 		d.batch.SetUnit(found.id, unit)
@@ -71,7 +77,7 @@ func (d *Decoder) lookUp(tags, source []byte, sourceHash uint64) (*entry, int) {
 		return e, m.slot
 	}
 	name := d.raw(m.name)
-	return d.cache.find(hashSeries(hashText(name), sourceHash, d.tagsHash(tags)), name, source, tags)
+	return d.table.find(hashSeries(hashText(name), sourceHash, d.tagsHash(tags)), name, source, tags)
 }
 
 // rawTags returns the tags object, nil if there is none, or rejects the metric.
@@ -164,16 +170,30 @@ type tagsError struct{ reason string }
 
 func (e *tagsError) Error() string { return e.reason }
 
-// resolve takes the name, the source and the tags apart and has the engine give them an id.
-func (d *Decoder) resolve(rawTags, rawSource []byte) (model.SeriesID, error) {
+// resolved is what the engine says of a series.
+type resolved struct {
+	id    model.SeriesID
+	class *engine.RetentionClass // shared by all series of the class
+}
+
+// resolve takes the name, the source and the tags apart and has the engine give them an id, unless there is
+// nothing to be written to it. stored and ok are as those of series.
+func (d *Decoder) resolve(rawTags, rawSource []byte) (series resolved, stored, ok bool) {
 	name, tags, err := d.identity(rawTags, rawSource)
+	if err == nil {
+		err = model.CheckSeries(name, tags)
+	}
 	if err != nil {
-		return 0, err
+		return series, false, d.rejectSeries(err)
 	}
-	if err := model.CheckSeries(name, tags); err != nil {
-		return 0, err
+	series.class = d.table.share(d.resolver.RetentionClassOf(name, tags.Get(model.SourceKey)))
+	if !d.checkTimes(series.class) {
+		return series, false, true
 	}
-	return d.resolver.Resolve(name, tags)
+	if series.id, err = d.resolver.Resolve(name, tags); err != nil {
+		return series, false, d.rejectSeries(err)
+	}
+	return series, true, true
 }
 
 // identity returns the name and the normalized tags, with the source. The strings are parts of one fresh

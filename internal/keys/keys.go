@@ -99,6 +99,47 @@ func ParsePostingTail(tail []byte) (value string, piece uint64, err error) {
 	return value, piece, f.end("posting, behind the tag key")
 }
 
+// Dirty names a set of series whose raw samples of an hour changed after they were rolled up: the ids
+// from Piece * 2^20 on. Hour counts from the epoch.
+type Dirty struct {
+	Tier      model.Tier
+	Partition model.Partition
+	Hour      int64
+	LSN       uint64
+	Piece     uint64
+}
+
+// AppendDirty appends the key of a set of changed series.
+func AppendDirty(dst []byte, d Dirty) []byte {
+	dst = AppendPartitionPrefix(dst, PrefixDirty, d.Tier, d.Partition)
+	return appendUint64(appendUint64(appendInt64(dst, d.Hour), d.LSN), d.Piece)
+}
+
+// ParseDirty is the inverse of AppendDirty.
+func ParseDirty(key []byte) (Dirty, error) {
+	f := parse(key, PrefixDirty)
+	d := Dirty{
+		Tier:      f.tier(),
+		Partition: model.Partition(f.int64()),
+		Hour:      f.int64(),
+		LSN:       f.uint64(),
+		Piece:     f.uint64(),
+	}
+	return d, f.end("set of changed series")
+}
+
+// AppendTombstone appends the key of the tombstone with this LSN.
+func AppendTombstone(dst []byte, lsn uint64) []byte {
+	return appendUint64(append(dst, PrefixTombstone), lsn)
+}
+
+// ParseTombstone is the inverse of AppendTombstone.
+func ParseTombstone(key []byte) (lsn uint64, err error) {
+	f := parse(key, PrefixTombstone)
+	lsn = f.uint64()
+	return lsn, f.end("tombstone")
+}
+
 // Chunk names a chunk of a series: its smallest time, in nanoseconds since the epoch, and the position
 // in the log at which the series was frozen.
 type Chunk struct {
@@ -119,7 +160,12 @@ func AppendChunk(dst []byte, c Chunk) []byte {
 // ParseChunk is the inverse of AppendChunk. It does not allocate on success.
 func ParseChunk(key []byte) (Chunk, error) {
 	f := parse(key, PrefixChunk)
-	c := Chunk{
+	c := f.chunk()
+	return c, f.end("chunk")
+}
+
+func (f *fields) chunk() Chunk {
+	return Chunk{
 		Tier:      f.tier(),
 		Partition: model.Partition(f.int64()),
 		NameID:    f.uint64(),
@@ -127,7 +173,21 @@ func ParseChunk(key []byte) (Chunk, error) {
 		MinTime:   f.int64(),
 		Seq:       f.uint64(),
 	}
-	return c, f.end("chunk")
+}
+
+// AppendSketch appends the key of a series' sketches, which has the fields of a chunk's.
+func AppendSketch(dst []byte, c Chunk) []byte {
+	start := len(dst)
+	dst = AppendChunk(dst, c)
+	dst[start] = PrefixSketch
+	return dst
+}
+
+// ParseSketch is the inverse of AppendSketch. It does not allocate on success.
+func ParseSketch(key []byte) (Chunk, error) {
+	f := parse(key, PrefixSketch)
+	c := f.chunk()
+	return c, f.end("sketch")
 }
 
 // AppendHeadImage appends the key of part n of the head image of the checkpoint with this LSN.

@@ -34,8 +34,10 @@ const (
 	// tier part key value piece
 	PrefixPosting byte = 0x10
 
-	// PrefixDirty: which series a rollup has to visit again. Reserved for rollups.
-	// tier part hour lsn
+	// PrefixDirty: which series a rollup has to visit again, by the hour of the raw samples that changed. By
+	// position in the log too, so that a rollup can drop the marks that it saw and no later ones. In pieces
+	// as postings are.
+	// tier part hour lsn piece
 	PrefixDirty byte = 0x11
 
 	// PrefixChunk: the samples. By partition first, so that retention is one range deletion; then by
@@ -44,12 +46,16 @@ const (
 	// tier part nameID seriesID minTime seq
 	PrefixChunk byte = 0x20
 
+	// PrefixSketch: the sketches of a series' hours, apart from the other columns of these hours, which most
+	// queries read without them. The key is that of a chunk.
+	// tier part nameID seriesID minTime seq
+	PrefixSketch byte = 0x21
+
 	// PrefixEvent: by time, as events are read. Reserved for events.
 	// time lsn n
 	PrefixEvent byte = 0x30
 
-	// PrefixTombstone: by position in the log, since a tombstone hides what is older than it. Reserved
-	// for deletes.
+	// PrefixTombstone: by position in the log, since a tombstone hides what is older than it.
 	// lsn
 	PrefixTombstone byte = 0x40
 
@@ -66,4 +72,5 @@ const (
 // Names of PrefixMeta keys.
 const (
 	MetaCheckpoint = "checkpoint" // the LSN up to which the log is not needed, and what was counted up to it
+	MetaExpired    = "expired"    // up to which time raw samples were dropped, under which retention
 )

@@ -9,8 +9,8 @@ import (
 // The Append...Prefix functions append what the keys of a group have in common; Range gives their bounds.
 
 // AppendPartitionPrefix appends what a partition's keys with this first byte begin with. It is for the
-// prefixes that are followed by a tier and a partition: PrefixPartition, PrefixPosting, PrefixDirty and
-// PrefixChunk.
+// prefixes that are followed by a tier and a partition: PrefixPartition, PrefixPosting, PrefixDirty,
+// PrefixChunk and PrefixSketch.
 func AppendPartitionPrefix(dst []byte, prefix byte, tier model.Tier, partition model.Partition) []byte {
 	return appendInt64(append(dst, prefix, byte(tier)), int64(partition))
 }
@@ -65,6 +65,13 @@ func PartitionRange(prefix byte, tier model.Tier, partition model.Partition) (lo
 // MetricRange returns the bounds of a metric's chunks in a partition.
 func MetricRange(tier model.Tier, partition model.Partition, nameID uint64) (lower, upper []byte) {
 	return Range(AppendMetricPrefix(nil, tier, partition, nameID))
+}
+
+// SketchRange returns the bounds of a metric's sketches in a partition.
+func SketchRange(tier model.Tier, partition model.Partition, nameID uint64) (lower, upper []byte) {
+	prefix := AppendMetricPrefix(nil, tier, partition, nameID)
+	prefix[0] = PrefixSketch
+	return Range(prefix)
 }
 
 // SeriesRange returns the bounds of a series' chunks in a partition.

@@ -33,7 +33,7 @@ func (r *Reader) Next() bool {
 		return false
 	}
 	kind, length := Kind(rest[0]), binary.BigEndian.Uint32(rest[1:])
-	if kind < KindDefinition || kind > KindSamples {
+	if !kind.known() {
 		r.err = fmt.Errorf("%w: kind %d at offset %d of the payload; a newer version may have written it",
 			ErrUnknownKind, uint8(kind), r.offset)
 		return false
@@ -84,6 +84,17 @@ func (r *Reader) Samples(ids []model.SeriesID, times []int64, values []float64) 
 		err = r.malformed("samples: %w", err)
 	}
 	return ids, times, values, err
+}
+
+// Delete decodes a KindDelete record: the samples with from <= time < to, in nanoseconds since the epoch,
+// of the series are deleted. from is below to and the ids ascend. Memory is bounded by the size of the
+// record: it has at most one id a byte.
+func (r *Reader) Delete() (from, to int64, ids []model.SeriesID, err error) {
+	from, to, ids, err = decodeDelete(r.body)
+	if err != nil {
+		err = r.malformed("delete: %w", err)
+	}
+	return from, to, ids, err
 }
 
 func (r *Reader) malformed(format string, args ...any) error {

@@ -17,13 +17,14 @@ import (
 // Kind says what a record is.
 type Kind uint8
 
-// The kinds of records. Samples records have an LSN: the first of a frame has the frame's first LSN, and
-// each further one the next. 4 is reserved for events, 5 for deletes, 6 for idempotency answers and 7 for
+// The kinds of records. Samples and delete records have an LSN: the first of a frame has the frame's first
+// LSN, and each further one the next. 4 is reserved for events, 6 for idempotency answers and 7 for
 // samples that name their series by tags; all but 6 will have an LSN as well.
 const (
 	KindDefinition Kind = 1 // the identity of a series, before any record that names the series by id
 	KindUnit       Kind = 2 // the unit of a series; the last one written wins
 	KindSamples    Kind = 3 // one write batch
+	KindDelete     Kind = 5 // a range of time of some series is deleted
 )
 
 func (k Kind) String() string {
@@ -34,9 +35,16 @@ func (k Kind) String() string {
 		return "unit"
 	case KindSamples:
 		return "samples"
+	case KindDelete:
+		return "delete"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
+}
+
+// known reports whether a reader understands records of the kind; the reserved ones it doesn't.
+func (k Kind) known() bool {
+	return k >= KindDefinition && k <= KindSamples || k == KindDelete
 }
 
 // headerBytes is the length of what precedes a record's body.

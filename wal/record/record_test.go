@@ -86,7 +86,9 @@ func TestReaderRefuses(t *testing.T) {
 		want    error
 	}{
 		{"kind 0", []byte{0, 0, 0, 0, 0}, ErrUnknownKind},
-		{"a reserved kind", []byte{4, 0, 0, 0, 0}, ErrUnknownKind},
+		{"kind 4, reserved", []byte{4, 0, 0, 0, 0}, ErrUnknownKind},
+		{"kind 6, reserved", []byte{6, 0, 0, 0, 0}, ErrUnknownKind},
+		{"kind 7, reserved", []byte{7, 0, 0, 0, 0}, ErrUnknownKind},
 		{"a header cut short", unit[:4], ErrMalformed},
 		{"a body cut short", unit[:len(unit)-1], ErrMalformed},
 		{"a length beyond everything", []byte{1, 0xff, 0xff, 0xff, 0xff, 1}, ErrMalformed},
@@ -103,6 +105,17 @@ func TestReaderRefuses(t *testing.T) {
 		{"a class behind the last value", []byte{3, 0, 0, 0, 6, 1, 0, 1, 2, 0, 0x10}, ErrMalformed},
 		{"values cut short", []byte{3, 0, 0, 0, 7, 1, 0, 1, 2, 0, 2, 1}, ErrMalformed},
 		{"raw values cut short", []byte{3, 0, 0, 0, 7, 1, 0, 1, 2, 255, 1, 1}, ErrMalformed},
+		{"a delete of nothing at all", []byte{5, 0, 0, 0, 0}, ErrMalformed},
+		{"a delete without an end", []byte{5, 0, 0, 0, 1, 2}, ErrMalformed},
+		{"a delete without a count", []byte{5, 0, 0, 0, 2, 2, 4}, ErrMalformed},
+		{"a delete of an empty range", []byte{5, 0, 0, 0, 3, 4, 4, 0}, ErrMalformed},
+		{"a delete of a reversed range", []byte{5, 0, 0, 0, 3, 4, 2, 0}, ErrMalformed},
+		{"a delete of more series than bytes", []byte{5, 0, 0, 0, 4, 2, 4, 2, 1}, ErrMalformed},
+		{"a delete of very many series", []byte{5, 0, 0, 0, 8, 2, 4, 0xff, 0xff, 0xff, 0xff, 0x0f, 1}, ErrMalformed},
+		{"a delete with a series cut short", []byte{5, 0, 0, 0, 5, 2, 4, 2, 1, 0x80}, ErrMalformed},
+		{"a delete of a series twice", []byte{5, 0, 0, 0, 5, 2, 4, 2, 1, 0}, ErrMalformed},
+		{"a delete whose ids overflow", []byte{5, 0, 0, 0, 14, 2, 4, 2, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, ErrMalformed},
+		{"bytes behind a delete", []byte{5, 0, 0, 0, 5, 2, 4, 1, 1, 1}, ErrMalformed},
 		{"bytes behind the values", []byte{3, 0, 0, 0, 7, 1, 0, 1, 2, 0, 0, 1}, ErrMalformed},
 	}
 	for _, test := range tests {
@@ -126,6 +139,8 @@ func readAll(payload []byte) error {
 			_, _, err = reader.Unit()
 		case KindSamples:
 			_, _, _, err = reader.Samples(nil, nil, nil)
+		case KindDelete:
+			_, _, _, err = reader.Delete()
 		}
 		if err != nil {
 			return err
@@ -140,10 +155,16 @@ func FuzzRecords(f *testing.F) {
 		n := min(len(batch.ids), 40)
 		f.Add(AppendSamples(nil, batch.ids[:n], batch.times[:n], batch.values[:n]))
 	}
+	f.Add(AppendDelete(nil, -1, 1<<60, []model.SeriesID{0, 1, 300, math.MaxUint64}))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		reader := NewReader(payload)
 		for reader.Next() {
-			if reader.Kind() != KindSamples {
+			switch reader.Kind() {
+			case KindSamples:
+			case KindDelete:
+				checkDelete(t, reader)
+				continue
+			default:
 				_, _, _ = reader.Definition()
 				continue
 			}

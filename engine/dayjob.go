@@ -1,0 +1,343 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/compaction"
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/internal/rollup"
+	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
+)
+
+// A job commits whenever its batch has this many bytes or series, which bounds its memory and how long it
+// keeps to itself.
+const (
+	jobBatchBytes  = 4 << 20
+	jobBatchSeries = 512
+)
+
+// dayJob maintains the raw samples of one day and the points that are made of them. It works on a snapshot.
+// What is flushed meanwhile is not in it, and stays as it is: the job deletes only the chunks that it read,
+// and drops only the marks that it saw.
+type dayJob struct {
+	db      *DB
+	pass    pass
+	number  model.Partition
+	join    bool        // join chunks
+	through int64       // roll up what lies before; 0: what is rolled up stays so
+	deletes []tombstone // visit only their series; nil: all
+
+	snapshot   *pebble.Snapshot
+	meta       partitionMeta // at the snapshot
+	newest     wal.LSN       // of the last flush before the snapshot
+	fresh      int
+	tombstones []tombstone
+	marks      [][]byte // keys
+	changed    *index.Set
+
+	day      *compaction.Day
+	tiers    []*jobTier
+	batch    *pebble.Batch
+	visited  int // series, in all
+	series   int // of them in the batch
+	done     compaction.Joined
+	emptied  []emptiedSeries
+	hours    rollup.Sketches
+	began    time.Time
+	lastStop time.Time
+}
+
+// jobTier is where the points of one tier go.
+type jobTier struct {
+	tier      model.Tier
+	partition model.Partition
+	writer    *compaction.Tier
+	columns   rollup.Columns
+	posted    *index.Set // series that the partition didn't have
+	post      []model.SeriesID
+}
+
+// emptiedSeries has nothing left in a partition.
+type emptiedSeries struct {
+	index.Place
+	id     model.SeriesID
+	nameID uint64
+}
+
+// run does the job, or what there is of it to do.
+func (j *dayJob) run(ctx context.Context) (err error) {
+	if err := j.begin(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.end()) }()
+	if !j.join && j.through == j.meta.RolledThrough && j.changed.IsEmpty() {
+		return nil
+	}
+	if err := j.open(); err != nil {
+		return err
+	}
+	for j.day.Next() {
+		if err := j.visit(); err != nil {
+			return err
+		}
+		if j.batch.Len() < jobBatchBytes && j.series < jobBatchSeries {
+			continue
+		}
+		if err := j.commit(); err != nil {
+			return err
+		}
+		worked := j.db.opts.Now().Sub(j.lastStop)
+		if err := j.db.pause(ctx, j.pass, worked); err != nil {
+			return err
+		}
+		j.lastStop = j.db.opts.Now()
+	}
+	if err := j.day.Close(); err != nil {
+		return err
+	}
+	j.day = nil
+	return j.finish()
+}
+
+// begin takes the snapshot. No flush is under way then; those that come later mark what they change before
+// through, since they are told that a rollup to there has begun.
+func (j *dayJob) begin() error {
+	db := j.db
+	j.began = db.opts.Now()
+	j.lastStop = j.began
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	state, _ := db.partitionState(model.TierRaw, j.number)
+	j.meta, j.fresh, j.newest = state.meta, state.fresh, db.flush.checkpoint
+	j.through = max(j.through, j.meta.RolledThrough)
+	db.updatePartition(model.TierRaw, j.number, func(p *partition) { p.rolling = j.through })
+	j.tombstones = db.tombstones.all()
+	j.snapshot = db.chunks.NewSnapshot()
+	j.changed = index.NewSet()
+	return index.EachDirty(j.snapshot, model.TierRaw, j.number, j.number, func(d keys.Dirty, set *index.Set) error {
+		j.marks = append(j.marks, keys.AppendDirty(nil, d))
+		j.changed.Or(set)
+		return nil
+	})
+}
+
+// end gives up what the job holds.
+func (j *dayJob) end() error {
+	j.db.updatePartition(model.TierRaw, j.number, func(p *partition) {
+		p.rolling = 0
+		p.tendedAt = j.pass.now
+	})
+	var errs []error
+	if j.day != nil {
+		errs = append(errs, j.day.Close())
+	}
+	for _, t := range j.tiers {
+		errs = append(errs, t.writer.Close())
+	}
+	if j.batch != nil {
+		errs = append(errs, j.batch.Close())
+	}
+	return errors.Join(append(errs, j.snapshot.Close())...)
+}
+
+// open begins the walk through the day and its places in the other tiers.
+func (j *dayJob) open() (err error) {
+	opts := compaction.DayOptions{Partition: j.number, Newest: uint64(j.newest),
+		Hidden: func(id model.SeriesID, seq uint64) []model.Span { return hides(j.tombstones, id, seq) }}
+	if j.day, err = compaction.OpenDay(j.snapshot, opts); err != nil {
+		return err
+	}
+	begin, _ := model.TierRaw.Bounds(j.number)
+	for _, tier := range []model.Tier{model.Tier5m, model.Tier1h} {
+		t := &jobTier{tier: tier, partition: tier.PartitionOf(begin), posted: index.NewSet()}
+		if t.writer, err = compaction.OpenTier(j.snapshot, tier, t.partition); err != nil {
+			return err
+		}
+		j.tiers = append(j.tiers, t)
+	}
+	j.batch = j.db.chunks.NewBatch()
+	j.report()
+	return nil
+}
+
+// visit does what there is to do for the current series of the walk.
+func (j *dayJob) visit() error {
+	id, nameID := j.day.Series()
+	deleted := slices.ContainsFunc(j.deletes, func(t tombstone) bool { return t.series.Contains(id) })
+	if j.deletes != nil && !deleted {
+		return nil
+	}
+	if j.through > j.meta.RolledThrough || deleted || j.changed.Contains(id) {
+		if err := j.roll(id, nameID); err != nil {
+			return fmt.Errorf("roll up series %d: %w", id, err)
+		}
+	}
+	if j.join {
+		done, err := j.day.Join(j.batch, uint64(j.meta.Compacted))
+		if err != nil {
+			return fmt.Errorf("join the chunks of series %d: %w", id, err)
+		}
+		j.done.Add(done)
+		if done.Emptied {
+			j.emptied = append(j.emptied, emptiedSeries{index.Place{Tier: model.TierRaw, Partition: j.number}, id, nameID})
+		}
+	}
+	j.series++
+	j.visited++
+	return nil
+}
+
+// report tells how far the job is.
+func (j *dayJob) report() {
+	j.db.jobs.progress.Store(&jobProgress{job: "compact and roll up " + spellDay(j.number), series: j.visited, since: j.began})
+}
+
+// roll makes the series' points before through anew.
+func (j *dayJob) roll(id model.SeriesID, nameID uint64) error {
+	begin, _ := model.TierRaw.Bounds(j.number)
+	if j.through <= begin {
+		return nil
+	}
+	times, values, err := j.day.Samples()
+	if err != nil {
+		return err
+	}
+	n, _ := slices.BinarySearch(times, j.through)
+	j.hours.Reset()
+	rollup.RollSketches(&j.hours, times[:n], values[:n])
+	for _, t := range j.tiers {
+		t.columns.Reset()
+		rollup.Roll(&t.columns, t.tier, times[:n], values[:n])
+		j.db.jobs.counters.points.Add(int64(t.columns.Len()))
+		remain, err := t.writer.Replace(j.batch, id, nameID, model.Span{From: begin, To: j.through}, &t.columns, &j.hours)
+		if err != nil {
+			return err
+		}
+		if !remain {
+			j.emptied = append(j.emptied, emptiedSeries{index.Place{Tier: t.tier, Partition: t.partition}, id, nameID})
+			continue
+		}
+		known, err := j.db.partitionSeries(t.tier, t.partition)
+		if err != nil {
+			return err
+		}
+		if (known == nil || !known.Contains(id)) && !t.posted.Contains(id) {
+			t.posted.Add(id)
+			t.post = append(t.post, id)
+		}
+	}
+	return nil
+}
+
+// commit makes what the batch holds visible, with the postings that it needs.
+func (j *dayJob) commit() error {
+	for _, t := range j.tiers {
+		if len(t.post) == 0 {
+			continue
+		}
+		series, err := j.db.describe(t.post)
+		if err != nil {
+			return err
+		}
+		var postings index.PostingsBuilder
+		for i := range series {
+			postings.Add(series[i])
+		}
+		if err := putPartition(j.batch, t.tier, t.partition, partitionMeta{}); err != nil {
+			return err
+		}
+		if err := postings.Write(j.batch, t.tier, t.partition); err != nil {
+			return err
+		}
+	}
+	if err := j.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	j.batch.Reset()
+	j.series = 0
+	for _, t := range j.tiers {
+		if len(t.post) > 0 {
+			j.db.updatePartition(t.tier, t.partition, func(p *partition) {
+				if p.series != nil {
+					p.series.AddMany(t.post)
+				}
+			})
+			t.post = t.post[:0]
+		}
+	}
+	j.report()
+	return nil
+}
+
+// finish commits what is left together with the day's new state, then takes emptied series out of the index.
+func (j *dayJob) finish() error {
+	if err := j.commit(); err != nil {
+		return err
+	}
+	if j.deletes == nil {
+		if err := j.finishState(); err != nil {
+			return err
+		}
+	}
+	if err := j.db.unpost(j.emptied); err != nil {
+		return err
+	}
+	j.count()
+	return nil
+}
+
+// finishState says what holds of the day from now on, and drops the marks that were seen.
+func (j *dayJob) finishState() error {
+	db := j.db
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	state, _ := db.partitionState(model.TierRaw, j.number)
+	state.meta.RolledThrough = j.through
+	if j.join {
+		state.meta.Compacted = j.newest
+	}
+	for _, key := range j.marks {
+		if err := j.batch.Delete(key, nil); err != nil {
+			return err
+		}
+	}
+	if err := putPartition(j.batch, model.TierRaw, j.number, state.meta); err != nil {
+		return err
+	}
+	if err := j.batch.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	db.updatePartition(model.TierRaw, j.number, func(p *partition) {
+		p.meta = state.meta
+		if j.join {
+			p.fresh -= j.fresh
+		}
+	})
+	return nil
+}
+
+// count adds the job to the counters and the log.
+func (j *dayJob) count() {
+	c := &j.db.jobs.counters
+	if j.join {
+		c.daysJoined.Add(1)
+	}
+	if j.through > j.meta.RolledThrough || !j.changed.IsEmpty() {
+		c.daysRolled.Add(1)
+	}
+	c.chunksIn.Add(int64(j.done.ChunksIn))
+	c.chunksOut.Add(int64(j.done.ChunksOut))
+	c.bytesIn.Add(int64(j.done.BytesIn))
+	c.bytesOut.Add(int64(j.done.BytesOut))
+	j.db.opts.Logger.Debug("maintained a day", "day", spellDay(j.number), "series", j.visited, "chunks_before", j.done.ChunksIn,
+		"chunks_after", j.done.ChunksOut, "bytes_before", j.done.BytesIn, "bytes_after", j.done.BytesOut,
+		"rolled_through", time.Unix(0, j.through).UTC(), "took", j.db.opts.Now().Sub(j.began))
+}

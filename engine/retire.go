@@ -1,0 +1,240 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/compaction"
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/model"
+)
+
+// retire drops the partitions, and the series in them, that have expired. Raw samples go only once they are
+// rolled up as far as any points are to outlive them.
+func (db *DB) retire(ctx context.Context, p pass) error {
+	e := db.expiry.load()
+	due := p.now - int64(db.opts.RetentionGrace)
+	if due < e.changed {
+		return nil
+	}
+	// What the head still holds of a day goes with it, so it has to be rolled up before. Nothing comes to it
+	// any more.
+	isDue := func(day model.Partition) bool {
+		return db.isDue(e, index.Place{Tier: model.TierRaw, Partition: day}, due)
+	}
+	if slices.ContainsFunc(db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime), isDue) && !p.force {
+		if err := db.flushHead(true); err != nil {
+			return err
+		}
+	}
+	for tier := range model.Tier(model.Tiers) {
+		if e.policy.Shortest(tier) == KeepForever {
+			continue
+		}
+		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {
+			if err := db.retirePartition(ctx, p, e, index.Place{Tier: tier, Partition: number}, due); err != nil {
+				return fmt.Errorf("partition %d of tier %s: %w", number, tier, err)
+			}
+			if err := db.pause(ctx, p, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return db.pruneExpired()
+}
+
+// expiredClasses returns the classes of which nothing before end is kept in a tier.
+func (e *expiry) expiredClasses(tier model.Tier, end, due int64) []int {
+	var classes []int
+	for class := range e.policy.Classes() {
+		if end <= e.policy.Floor(class, tier, due) {
+			classes = append(classes, class)
+		}
+	}
+	return classes
+}
+
+func (db *DB) retirePartition(ctx context.Context, p pass, e *expiry, where index.Place, due int64) error {
+	if !db.isDue(e, where, due) {
+		return nil
+	}
+	_, end := where.Tier.Bounds(where.Partition)
+	classes := e.expiredClasses(where.Tier, end, due)
+	if where.Tier == model.TierRaw {
+		if ready, err := db.rolledForGood(ctx, p, e, where.Partition, classes, due); err != nil || !ready {
+			return err
+		}
+	}
+	if len(classes) == e.policy.Classes() {
+		return db.dropPartition(e, where, end)
+	}
+	if err := db.dropClasses(e, where, classes, end); err != nil {
+		return err
+	}
+	db.updatePartition(where.Tier, where.Partition, func(p *partition) {
+		p.retired = retireCheck{policy: e.changed, classes: len(classes), flushed: p.flushedAt}
+	})
+	return nil
+}
+
+// isDue reports whether some class of a partition has expired and was not dropped from it yet.
+func (db *DB) isDue(e *expiry, where index.Place, due int64) bool {
+	_, end := where.Tier.Bounds(where.Partition)
+	classes := e.expiredClasses(where.Tier, end, due)
+	state, found := db.partitionState(where.Tier, where.Partition)
+	check := retireCheck{policy: e.changed, classes: len(classes), flushed: state.flushedAt}
+	return found && len(classes) > 0 && state.retired != check
+}
+
+// retireCheck says under which circumstances a partition was last looked at.
+type retireCheck struct {
+	policy  int64 // when it was set
+	classes int   // expired ones
+	flushed int64
+}
+
+// rolledForGood reports whether all is rolled up that points are to outlive: no hour is left out, changed
+// since, or touched by a delete that isn't finished.
+func (db *DB) rolledForGood(ctx context.Context, p pass, e *expiry, number model.Partition, classes []int, due int64) (bool, error) {
+	begin, end := model.TierRaw.Bounds(number)
+	if !slices.ContainsFunc(classes, func(class int) bool { return e.policy.Floor(class, model.Tier1h, due) < end }) {
+		return true, nil
+	}
+	job := dayJob{db: db, pass: p, number: number, through: end}
+	if err := job.run(ctx); err != nil {
+		return false, err
+	}
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	clean := true
+	err := index.EachDirty(db.chunks, model.TierRaw, number, number, func(keys.Dirty, *index.Set) error {
+		clean = false
+		return nil
+	})
+	return clean && len(touching(db.tombstones.all(), begin, end)) == 0, err
+}
+
+// dropPartition drops all there is of a partition.
+func (db *DB) dropPartition(e *expiry, where index.Place, end int64) error {
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	b := db.chunks.NewBatch()
+	defer func() { _ = b.Close() }()
+	for _, prefix := range []byte{keys.PrefixChunk, keys.PrefixSketch, keys.PrefixPosting, keys.PrefixDirty} {
+		lower, upper := keys.PartitionRange(prefix, where.Tier, where.Partition)
+		if err := b.DeleteRange(lower, upper, nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Delete(keys.AppendPartition(nil, where.Tier, where.Partition), nil); err != nil {
+		return err
+	}
+	classes := make([]int, e.policy.Classes())
+	for class := range classes {
+		classes[class] = class
+	}
+	if err := db.commitExpired(b, e, where.Tier, classes, end); err != nil {
+		return err
+	}
+	db.store.mu.Lock()
+	delete(db.store.partitions[where.Tier], where.Partition)
+	db.store.mu.Unlock()
+	db.jobs.sweep = true
+	db.jobs.counters.partitionsDropped.Add(1)
+	db.opts.Logger.Info("dropped an expired partition", "tier", where.Tier.String(), "partition", int64(where.Partition))
+	return nil
+}
+
+// commitExpired commits a batch that drops raw samples, or others, together with the note that says so. The
+// note comes into force first, so that no flush brings samples in between.
+func (db *DB) commitExpired(b *pebble.Batch, e *expiry, tier model.Tier, classes []int, end int64) error {
+	if tier != model.TierRaw {
+		return b.Commit(pebble.Sync)
+	}
+	expired := db.expiry.load().expired
+	for _, class := range classes {
+		expired = expired.Note(e.policy, class, end)
+	}
+	if err := b.Set(keys.AppendMeta(nil, keys.MetaExpired), expired.AppendBinary(nil), nil); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	db.setExpired(expired)
+	return nil
+}
+
+func (db *DB) setExpired(expired *compaction.Expired) {
+	db.expiry.replace(func(e expiry) expiry {
+		e.expired = expired
+		return e
+	})
+	db.epoch.Add(1)
+}
+
+// dropClasses drops the series of some classes from a partition that has others as well.
+func (db *DB) dropClasses(e *expiry, where index.Place, classes []int, end int64) error {
+	posted, err := db.partitionSeries(where.Tier, where.Partition)
+	if err != nil {
+		return err
+	}
+	series, err := db.describe(posted.AppendTo(nil))
+	if err != nil {
+		return err
+	}
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	gone := index.NewSet()
+	b := db.chunks.NewBatch()
+	defer func() { _ = b.Close() }()
+	for _, s := range series {
+		if !slices.Contains(classes, e.policy.ClassOf(s.Name, s.Source())) {
+			continue
+		}
+		gone.Add(s.ID)
+		lower, upper := keys.SeriesRange(where.Tier, where.Partition, db.numberOf(s.Name), s.ID)
+		if err := b.DeleteRange(lower, upper, nil); err != nil {
+			return err
+		}
+		if where.Tier == model.Tier1h {
+			lower, upper := append([]byte(nil), lower...), append([]byte(nil), upper...)
+			lower[0], upper[0] = keys.PrefixSketch, keys.PrefixSketch
+			if err := b.DeleteRange(lower, upper, nil); err != nil {
+				return err
+			}
+		}
+	}
+	if gone.IsEmpty() {
+		return nil
+	}
+	if err := db.commitExpired(b, e, where.Tier, classes, end); err != nil {
+		return err
+	}
+	return db.removePostings(where, gone)
+}
+
+// pruneExpired forgets what was dropped in days of which nothing at all is left.
+func (db *DB) pruneExpired() error {
+	oldest := model.MaxTime
+	for tier := range model.Tier(model.Tiers) {
+		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {
+			begin, _ := tier.Bounds(number)
+			oldest = min(oldest, begin)
+		}
+	}
+	expired := db.expiry.load().expired
+	pruned := expired.Prune(oldest)
+	if pruned == expired || oldest == model.MaxTime {
+		return nil
+	}
+	if err := db.chunks.Set(keys.AppendMeta(nil, keys.MetaExpired), pruned.AppendBinary(nil), pebble.Sync); err != nil {
+		return err
+	}
+	db.setExpired(pruned)
+	return nil
+}

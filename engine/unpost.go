@@ -1,0 +1,180 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/compaction"
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/internal/rollup"
+	"github.com/flopynet/collector/model"
+)
+
+// unpost takes series out of the postings of partitions in which they have nothing left.
+func (db *DB) unpost(emptied []emptiedSeries) error {
+	byPartition := make(map[index.Place][]emptiedSeries)
+	for _, e := range emptied {
+		byPartition[e.Place] = append(byPartition[e.Place], e)
+	}
+	for where, list := range byPartition {
+		if err := db.unpostPartition(where, list); err != nil {
+			return fmt.Errorf("take series out of the postings: %w", err)
+		}
+	}
+	return nil
+}
+
+func (db *DB) unpostPartition(where index.Place, list []emptiedSeries) error {
+	db.flush.mu.Lock() // a flush could give one of them new samples
+	defer db.flush.mu.Unlock()
+	gone := index.NewSet()
+	for _, e := range list {
+		empty, err := db.isEmpty(keys.SeriesRange(where.Tier, where.Partition, e.nameID, e.id))
+		if err != nil {
+			return err
+		}
+		if empty {
+			gone.Add(e.id)
+		}
+	}
+	return db.removePostings(where, gone)
+}
+
+// removePostings takes series out of a partition's index. The caller holds flush.mu.
+func (db *DB) removePostings(where index.Place, gone *index.Set) error {
+	if gone.IsEmpty() {
+		return nil
+	}
+	b := db.chunks.NewBatch()
+	defer func() { _ = b.Close() }()
+	if err := index.RemoveSeries(db.chunks, b, where.Tier, where.Partition, gone); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	db.updatePartition(where.Tier, where.Partition, func(p *partition) {
+		if p.series != nil {
+			p.series = p.series.Clone()
+			p.series.AndNot(gone)
+		}
+	})
+	db.jobs.sweep = true
+	return nil
+}
+
+// isEmpty reports whether the chunk store has no key in the range.
+func (db *DB) isEmpty(lower, upper []byte) (bool, error) {
+	it, err := db.chunks.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return false, err
+	}
+	found := it.First()
+	return !found, errors.Join(it.Error(), it.Close())
+}
+
+// cutTiers removes what a delete hides from the points of days whose raw samples are gone. Points of other
+// days are made anew with the day.
+func (db *DB) cutTiers(ctx context.Context, p pass, t tombstone) error {
+	for _, tier := range []model.Tier{model.Tier5m, model.Tier1h} {
+		for _, number := range db.partitionsIn(tier, t.From, t.To) {
+			// A series whose raw samples are gone here and there has several spans; each takes a round.
+			for round, more := 0, true; more; round++ {
+				var err error
+				if more, err = db.cutPartition(index.Place{Tier: tier, Partition: number}, t, round); err != nil {
+					return fmt.Errorf("partition %d of tier %s: %w", number, tier, err)
+				}
+				if err := db.pause(ctx, p, 0); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// cutPartition removes the span with the number round of each deleted series, and reports whether any has
+// a further one.
+func (db *DB) cutPartition(where index.Place, t tombstone, round int) (more bool, err error) {
+	posted, err := db.partitionSeries(where.Tier, where.Partition)
+	if err != nil || posted == nil {
+		return false, err
+	}
+	ids := t.series.Clone()
+	ids.And(posted)
+	if ids.IsEmpty() {
+		return false, nil
+	}
+	series, err := db.describe(ids.AppendTo(nil))
+	if err != nil {
+		return false, err
+	}
+	snapshot := db.chunks.NewSnapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	writer, err := compaction.OpenTier(snapshot, where.Tier, where.Partition)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, writer.Close()) }()
+	b := db.chunks.NewBatch()
+	defer func() { err = errors.Join(err, b.Close()) }()
+	var emptied []emptiedSeries
+	e := db.expiry.load()
+	for _, s := range series {
+		spans := db.goneSpans(where, t.Span, e.expired.Through(s.Name, s.Source()))
+		if round >= len(spans) {
+			continue
+		}
+		more = more || round+1 < len(spans)
+		nameID := db.numberOf(s.Name)
+		remain, err := writer.Replace(b, s.ID, nameID, spans[round], &rollup.Columns{}, &rollup.Sketches{})
+		if err != nil {
+			return false, fmt.Errorf("series %d: %w", s.ID, err)
+		}
+		if !remain {
+			emptied = append(emptied, emptiedSeries{where, s.ID, nameID})
+		}
+		if b.Len() >= jobBatchBytes {
+			if err := b.Commit(pebble.NoSync); err != nil {
+				return false, err
+			}
+			b.Reset()
+		}
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return false, err
+	}
+	return more, db.unpost(emptied)
+}
+
+// numberOf returns the number of a metric's name, 0 if it has none.
+func (db *DB) numberOf(name string) uint64 {
+	db.store.mu.RLock()
+	defer db.store.mu.RUnlock()
+	return db.store.names[name]
+}
+
+// goneSpans returns the parts of a span in a tier's partition that have no raw samples, those before through
+// being gone, in time order.
+func (db *DB) goneSpans(where index.Place, span model.Span, through int64) []model.Span {
+	begin, end := where.Tier.Bounds(where.Partition)
+	from, to := max(span.From, begin), min(span.To, end)
+	var spans []model.Span
+	for _, day := range daysOf(from, to) {
+		dayBegin, dayEnd := model.TierRaw.Bounds(day)
+		if _, stored := db.partitionState(model.TierRaw, day); stored && dayEnd > through {
+			continue
+		}
+		part := model.Span{From: max(dayBegin, from), To: min(dayEnd, to)}
+		if n := len(spans); n > 0 && spans[n-1].To == part.From {
+			spans[n-1].To = part.To
+			continue
+		}
+		spans = append(spans, part)
+	}
+	return spans
+}

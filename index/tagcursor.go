@@ -1,0 +1,178 @@
+package index
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/flopynet/collector/internal/keys"
+	"github.com/flopynet/collector/model"
+)
+
+// tagCursor goes through tags by key, then value, which is the order of postings.
+type tagCursor interface {
+	// tag returns the current tag; ok is false behind the last.
+	tag() (tag model.Tag, ok bool)
+	// take adds the series that have the current tag to dst and moves to the next tag.
+	take(dst *Set) error
+	close() error
+}
+
+func compareTags(a, b model.Tag) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
+}
+
+// eachTag calls fn with every tag that a cursor has, in order, and the series that it has by any of them.
+func eachTag(cursors []tagCursor, fn func(key, value string, series *Set)) error {
+	for {
+		var least model.Tag
+		found := false
+		for _, c := range cursors {
+			if tag, ok := c.tag(); ok && (!found || compareTags(tag, least) < 0) {
+				least, found = tag, true
+			}
+		}
+		if !found {
+			return nil
+		}
+		series := new(Set)
+		for _, c := range cursors {
+			if tag, ok := c.tag(); ok && tag == least {
+				if err := c.take(series); err != nil {
+					return err
+				}
+			}
+		}
+		fn(least.Key, least.Value, series)
+	}
+}
+
+// partitionCursor is a tagCursor over the postings of a partition. The iterator stands at the first piece of
+// the current tag.
+type partitionCursor struct {
+	partitionPostings
+	current keys.Posting
+	valid   bool
+}
+
+func newPartitionCursor(r pebble.Reader, place Place) (*partitionCursor, error) {
+	p, err := openPartition(r, place.Tier, place.Partition)
+	if err != nil {
+		return nil, err
+	}
+	c := &partitionCursor{partitionPostings: *p}
+	c.it.First()
+	if err := c.parse(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// parse reads the key at the iterator.
+func (c *partitionCursor) parse() (err error) {
+	if c.valid = c.it.Valid(); !c.valid {
+		if err := c.it.Error(); err != nil {
+			return fmt.Errorf("postings of partition %d: %w", c.partition, err)
+		}
+		return nil
+	}
+	if c.current, err = keys.ParsePosting(c.it.Key()); err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return nil
+}
+
+func (c *partitionCursor) tag() (model.Tag, bool) {
+	return model.Tag{Key: c.current.Key, Value: c.current.Value}, c.valid
+}
+
+func (c *partitionCursor) take(dst *Set) error {
+	for taken, _ := c.tag(); c.valid; {
+		if next, _ := c.tag(); next != taken {
+			break
+		}
+		value, err := c.it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("postings of partition %d: %w", c.partition, err)
+		}
+		bitmap, err := decodeBitmap(c.it.Key(), value)
+		if err != nil {
+			return err
+		}
+		dst.addPiece(c.current.Piece, bitmap)
+		c.it.Next()
+		if err := c.parse(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *partitionCursor) close() error { return c.it.Close() }
+
+// activeCursor is a tagCursor over the series of Active as they were when it was made.
+type activeCursor struct {
+	activePostings
+	pages   symbolPages
+	numbers []uint32 // of the symbols, by tag
+	next    int      // in numbers; -1: the posting of all series
+}
+
+// newActiveCursor returns a cursor over the series for which keep, if it isn't nil, says true.
+func newActiveCursor(a *Active, keep func(model.SeriesID) bool) *activeCursor {
+	c := &activeCursor{activePostings: a.postings(), next: -1}
+	if keep != nil {
+		kept := new(Set)
+		for id := range c.universe.All() {
+			if keep(id) {
+				kept.Add(id)
+			}
+		}
+		c.universe = kept
+	}
+	c.mu.RLock()
+	c.pages = c.known.symbols.pages
+	c.numbers = make([]uint32, c.known.symbols.count)
+	c.mu.RUnlock()
+	for i := range c.numbers {
+		c.numbers[i] = uint32(i)
+	}
+	slices.SortFunc(c.numbers, func(a, b uint32) int { return compareTags(c.symbol(a), c.symbol(b)) })
+	return c
+}
+
+// symbol returns the tag of a symbol, which never changes.
+func (c *activeCursor) symbol(number uint32) model.Tag {
+	s := c.pages.at(number)
+	return model.Tag{Key: s.key.name, Value: s.value}
+}
+
+func (c *activeCursor) tag() (model.Tag, bool) {
+	switch {
+	case c.next < 0:
+		return model.Tag{Key: allKey, Value: allValue}, true
+	case c.next < len(c.numbers):
+		return c.symbol(c.numbers[c.next]), true
+	}
+	return model.Tag{}, false
+}
+
+func (c *activeCursor) take(dst *Set) error {
+	if c.next < 0 {
+		dst.Or(c.universe)
+	} else {
+		series := new(Set)
+		c.mu.RLock()
+		c.pages.at(c.numbers[c.next]).series.addTo(series)
+		c.mu.RUnlock()
+		series.And(c.universe)
+		dst.Or(series)
+	}
+	c.next++
+	return nil
+}
+
+func (c *activeCursor) close() error { return nil }
