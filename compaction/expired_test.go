@@ -1,13 +1,17 @@
 package compaction
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flopynet/collector/internal/doctest"
 )
 
 var compareExpired = cmp.AllowUnexported(Expired{}, drop{}, pattern{})
@@ -181,4 +185,13 @@ func FuzzParseExpired(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestExpiredExample(t *testing.T) {
+	want := doctest.Example(t, "expired")
+	policy := Policy{Rules: []Rule{{Match: "debug_*", Retention: Retention{Raw: time.Hour}}}}
+	noted := new(Expired).Note(policy, 1, time.Date(2024, 1, 15, 0, 0, 0, 0, time.UTC).UnixNano())
+	if got := noted.AppendBinary(nil); !bytes.Equal(got, want) {
+		t.Fatalf("encoded as %x, the document says %x", got, want)
+	}
 }

@@ -26,3 +26,22 @@ func TestCheckpointExample(t *testing.T) {
 		}
 	}
 }
+
+func TestPartitionStateExample(t *testing.T) {
+	want := doctest.Example(t, "partition-state")
+	meta := partitionMeta{RolledThrough: 1_728_021_600_000_000_000, Flushed: 42, Compacted: 40}
+	if got := encodePartitionMeta(meta); !bytes.Equal(got, want) {
+		t.Fatalf("%+v is encoded as %x, the document says %x", meta, got, want)
+	}
+	if got, err := decodePartitionMeta(want); err != nil || got != meta {
+		t.Fatalf("the example is decoded as %+v, %v", got, err)
+	}
+	if got, err := decodePartitionMeta([]byte{0}); err != nil || got.Flushed <= got.Compacted {
+		t.Fatalf("the bare state is decoded as %+v, %v", got, err)
+	}
+	for length := range len(want) {
+		if _, err := decodePartitionMeta(want[:length]); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("the first %d bytes are decoded with error %v", length, err)
+		}
+	}
+}

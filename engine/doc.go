@@ -28,24 +28,55 @@
 // so recovery brings these back into the head, and the next flush writes them again with a higher seq:
 // the old chunk is contained in the new one.
 //
+// # Deleting
+//
+// A delete is a record of the log with an LSN of its own. When it is applied, a tombstone with this LSN comes
+// into force, and then the series' samples are taken out of the head. A tombstone hides what has a lower
+// seq: chunks, and what is being flushed. The flush that passes its LSN stores it. Maintenance rewrites
+// what it hides, and then drops it.
+//
+// # Maintenance
+//
+// One goroutine does one job at a time, at a share of a processor. A job on a raw day joins its chunks into
+// large ones of the better codec and rolls the day up, hour by hour, to points of five minutes and of an
+// hour; it works on a snapshot, leaves alone what is flushed meanwhile, and commits by groups of series. A
+// flush that brings samples of hours that are rolled up, or are about to be, marks them in its last batch;
+// a job drops the marks that its snapshot had, together with the day's new state. Retention drops partitions by
+// range, or series of them, and says so durably, so that nothing is written to such a day again: a day goes
+// only when all of it is rolled up that points are to outlive. Series that nothing has samples of are swept
+// from the catalogue and from memory. Batches that were resolved before that are checked.
+//
 // # Reading
 //
-// A read pins: it takes views of the head, then looks at which partitions there are, then takes a
-// snapshot of the chunk store. A flush publishes in the opposite order (commit, list of partitions,
+// A read pins: it takes views of the head and the tombstones, then looks at which partitions there are, then
+// takes a snapshot of the chunk store. A flush publishes in the opposite order (commit, list of partitions,
 // release), so whatever it moves is seen in one place or in both, and never in none. Samples seen twice
 // have equal values. Chunks and head data of a series are runs; overlapping runs are merged by time, and
 // the run of the higher rank wins: chunks by seq, then what is being flushed, then what came since.
+//
+// An aggregation plans by the hour which tier answers: the coarsest whose points lie inside the request's
+// buckets and that can give its functions, raw samples elsewhere. For a series whose points of an hour don't hold,
+// because of a mark, a tombstone or samples in the head, the raw samples of that hour are read. Where raw
+// samples have expired and no tier fits, the nearest points answer, and the result says that it isn't exact.
+//
+// Results are cached under the LSN that was applied before they were read. Each hour of data knows the LSN
+// of its last change, noted before the change is applied; a cached result serves while no hour of its range
+// has a later one.
 //
 // # Locks
 //
 // In the order in which they may be taken:
 //
 //	DB.useMu           read-held while the chunk store is in use
-//	flushState.mu      one flush at a time
+//	jobState.mu        one pass of maintenance at a time
+//	flushState.mu      one flush at a time, and no change to partitions or postings beside it
+//	DB.resolveMu       read-held while a series is looked up or made that is not in memory
 //	the stages of the pipeline, in their order; pipeline.waitingMu inside build
 //	storeState.mu      names and partitions; held for map operations only
 //	flushState.unitsMu units to be stored
-//	head's shards, index.Active, wal.Log: their own, never held while calling out
+//	tombstones.mu      the list is being replaced
+//	expiryState.mu     what retention says is being replaced
+//	head's shards, index.Active, wal.Log, hourChanges, resultCache: their own, never held while calling out
 //
 // # Disk errors
 //

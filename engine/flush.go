@@ -72,14 +72,16 @@ func (db *DB) requestFlush() {
 
 // Flush writes what the head holds into chunks, but for series with few samples, moves the checkpoint and
 // drops the log behind it. It returns when that is durable. Writes go on meanwhile.
-func (db *DB) Flush() error { return db.flushHead(false) }
-
-// flushHead is Flush. With all, series with few samples become chunks, too.
-func (db *DB) flushHead(all bool) error {
+func (db *DB) Flush() error {
 	if err := db.enter(); err != nil {
 		return err
 	}
 	defer db.leave()
+	return db.flushHead(false)
+}
+
+// flushHead is Flush for who has entered. With all, series with few samples become chunks, too.
+func (db *DB) flushHead(all bool) error {
 	db.flush.mu.Lock()
 	defer db.flush.mu.Unlock()
 	var at cut

@@ -22,6 +22,7 @@ type jobState struct {
 	mu      sync.Mutex
 	request chan struct{} // holds one token: a pass is wanted
 	sweep   bool          // series may have lost their last samples
+	hurried atomic.Int32  // callers of Maintain that wait
 
 	progress atomic.Pointer[jobProgress]
 	counters jobCounters
@@ -74,19 +75,34 @@ func (db *DB) maintainLoop() {
 		if db.diskFull.Load() || db.failure.Load() != nil {
 			continue
 		}
-		err := db.maintain(context.Background(), pass{share: db.opts.MaintainShare})
-		if err != nil && !errors.Is(err, errStopped) && !errors.Is(err, ErrClosed) {
-			db.opts.Logger.Error("maintenance failed and will be tried again", "err", err)
-		}
+		db.maintainOnce()
+	}
+}
+
+// maintainOnce runs one pass at the share of a processor that maintenance has.
+func (db *DB) maintainOnce() {
+	if db.enter() != nil {
+		return
+	}
+	defer db.leave()
+	err := db.maintain(context.Background(), pass{share: db.opts.MaintainShare})
+	if err != nil && !errors.Is(err, errStopped) {
+		db.opts.Logger.Error("maintenance failed and will be tried again", "err", err)
 	}
 }
 
 // Maintain flushes the whole head and then does all maintenance there is to do, at full speed: it joins chunks,
 // rolls up what is old enough, finishes deletes and drops what has expired. Writes and reads go on.
 func (db *DB) Maintain(ctx context.Context) error {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
 	if err := db.flushHead(true); err != nil {
 		return err
 	}
+	db.jobs.hurried.Add(1) // a pass that is under way makes haste, too
+	defer db.jobs.hurried.Add(-1)
 	return db.maintain(ctx, pass{force: true, share: 1})
 }
 
@@ -97,12 +113,8 @@ type pass struct {
 	now   int64
 }
 
-// maintain does one round.
+// maintain does one round, for who has entered.
 func (db *DB) maintain(ctx context.Context, p pass) error {
-	if err := db.enter(); err != nil {
-		return err
-	}
-	defer db.leave()
 	db.jobs.mu.Lock()
 	defer db.jobs.mu.Unlock()
 	defer db.jobs.progress.Store(nil)
@@ -110,26 +122,40 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	if err := db.finishDeletes(ctx, p); err != nil {
 		return fmt.Errorf("finish deletes: %w", err)
 	}
+	tended := db.tendDays(ctx, p)
+	if errors.Is(tended, errStopped) || ctx.Err() != nil {
+		return tended
+	}
+	if err := db.retire(ctx, p); err != nil {
+		return errors.Join(tended, fmt.Errorf("drop what has expired: %w", err))
+	}
+	if !db.jobs.sweep {
+		return tended
+	}
+	if err := db.sweepSeries(ctx); err != nil {
+		return errors.Join(tended, fmt.Errorf("drop series without samples: %w", err))
+	}
+	db.jobs.sweep = false
+	return tended
+}
+
+// tendDays tends each day. One that is damaged doesn't keep the others from it.
+func (db *DB) tendDays(ctx context.Context, p pass) error {
 	changed, err := db.changedDays()
 	if err != nil {
 		return fmt.Errorf("read what has changed: %w", err)
 	}
+	var failed []error
 	for _, number := range db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime) {
-		if err := db.tend(ctx, p, number, changed[number]); err != nil {
-			return fmt.Errorf("maintain %s: %w", spellDay(number), err)
+		err := db.tend(ctx, p, number, changed[number])
+		if errors.Is(err, errStopped) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("maintain %s: %w", spellDay(number), err))
 		}
 	}
-	if err := db.retire(ctx, p); err != nil {
-		return fmt.Errorf("drop what has expired: %w", err)
-	}
-	if !db.jobs.sweep {
-		return nil
-	}
-	if err := db.sweepSeries(ctx); err != nil {
-		return fmt.Errorf("drop series without samples: %w", err)
-	}
-	db.jobs.sweep = false
-	return nil
+	return errors.Join(failed...)
 }
 
 func spellDay(number model.Partition) string {
@@ -242,7 +268,7 @@ func (db *DB) pause(ctx context.Context, p pass, worked time.Duration) error {
 		return errStopped
 	}
 	rest := time.Duration(0)
-	if p.share < 1 {
+	if p.share < 1 && db.jobs.hurried.Load() == 0 {
 		rest = time.Duration(float64(worked) * (1 - p.share) / p.share)
 	}
 	timer := time.NewTimer(rest)

@@ -155,10 +155,6 @@ func (db *DB) nameOf(nameID uint64) (string, bool) {
 
 // lookupStored finds a series that is in the catalogue but not in memory, and takes it into memory.
 func (db *DB) lookupStored(identity []byte) (model.SeriesID, bool, error) {
-	if err := db.enter(); err != nil {
-		return 0, false, err
-	}
-	defer db.leave()
 	id, known, err := index.LookupSeries(db.chunks, identity)
 	if err != nil || !known {
 		return 0, false, err

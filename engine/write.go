@@ -25,6 +25,10 @@ func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 			return id, nil
 		}
 	}
+	if err := db.enter(); err != nil {
+		return 0, err
+	}
+	defer db.leave()
 	db.resolveMu.RLock()
 	defer db.resolveMu.RUnlock()
 	if id, found := db.active.Lookup(identity); found {

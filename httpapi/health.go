@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"fmt"
 	"runtime/metrics"
 	"time"
 
@@ -32,13 +31,13 @@ type healthReport struct {
 }
 
 // healthComponents are the parts of the collector. Users of the service that stood here before know two
-// of them by the names of the programs it used: influxdb is our store, redis the samples in memory.
+// of them by the names of the programs it used: influxdb is our store, redis the cache of results.
 type healthComponents struct {
 	Storage          storeHealth     `json:"storage"`
 	WAL              walHealth       `json:"wal"`
 	MetricsProcessor processorHealth `json:"metrics_processor"`
 	InfluxDB         storeHealth     `json:"influxdb"`
-	Redis            headHealth      `json:"redis"`
+	Redis            cacheHealth     `json:"redis"`
 }
 
 type storeHealth struct {
@@ -54,14 +53,16 @@ type storeHealth struct {
 	LastFlush         *string `json:"last_flush"`
 }
 
-type headHealth struct {
-	Status           string  `json:"status"`
-	Engine           string  `json:"engine"`
-	ResponseTime     string  `json:"response_time"` // of asking it for its state
-	ResponseTimeMs   float64 `json:"response_time_ms"`
-	MemoryUsage      string  `json:"memory_usage"` // of the whole process' heap
-	MemoryUsageBytes uint64  `json:"memory_usage_bytes"`
-	Samples          int64   `json:"samples"`
+type cacheHealth struct {
+	Status           string   `json:"status"` // connected, or off: its size is set to 0
+	Engine           string   `json:"engine"`
+	ResponseTime     string   `json:"response_time"` // of asking for its state, and the store's
+	ResponseTimeMs   float64  `json:"response_time_ms"`
+	MemoryUsage      string   `json:"memory_usage"`
+	MemoryUsageBytes int64    `json:"memory_usage_bytes"`
+	MemoryMaxBytes   int64    `json:"memory_max_bytes"`
+	Entries          int      `json:"entries"`
+	HitRate          *float64 `json:"hit_rate"` // null: nobody has asked yet
 }
 
 type walHealth struct {
@@ -80,6 +81,9 @@ type processorHealth struct {
 	QueueMax             int64   `json:"queue_max"`
 	ProcessingRate       string  `json:"processing_rate"`
 	ProcessingRatePerSec float64 `json:"processing_rate_per_second"`
+	SamplesInMemory      int64   `json:"samples_in_memory"` // not in chunks yet
+	HeapUsage            string  `json:"heap_usage"`        // of the whole process
+	HeapUsageBytes       uint64  `json:"heap_usage_bytes"`
 }
 
 // health measures the collector.
@@ -91,7 +95,7 @@ func (s *Server) health(ctx context.Context, now time.Time) healthReport {
 		return nil
 	})
 	uptime := now.Sub(s.started)
-	rate, _ := s.samples.rates(now)
+	rate := s.samples.rate(now, meterSlot)
 	store := storeHealthOf(&stats, readTime, readErr)
 	report := healthReport{
 		Status: statusHealthy, Service: "collector",
@@ -103,7 +107,7 @@ func (s *Server) health(ctx context.Context, now time.Time) healthReport {
 			Storage: store, InfluxDB: store,
 			WAL:              walHealthOf(&stats),
 			MetricsProcessor: processorHealthOf(&stats, rate),
-			Redis:            headHealthOf(&stats, statsTime),
+			Redis:            cacheHealthOf(&stats.Cache, statsTime),
 		},
 	}
 	if readErr != nil || stats.WriteError != nil {
@@ -143,9 +147,11 @@ func walHealthOf(stats *engine.Stats) walHealth {
 }
 
 func processorHealthOf(stats *engine.Stats, rate float64) processorHealth {
+	heap := heapBytes()
 	h := processorHealth{
 		Status: "running", QueueSize: stats.WaitingSamples, QueueMax: stats.WaitingLimit,
-		ProcessingRate: fmt.Sprintf("%.0f metrics/sec", rate), ProcessingRatePerSec: rate,
+		ProcessingRate: formatRate(rate), ProcessingRatePerSec: rate,
+		SamplesInMemory: stats.HeadSamples, HeapUsage: formatBytes(heap), HeapUsageBytes: heap,
 	}
 	if stats.WriteError != nil {
 		h.Status = "stopped"
@@ -153,13 +159,17 @@ func processorHealthOf(stats *engine.Stats, rate float64) processorHealth {
 	return h
 }
 
-func headHealthOf(stats *engine.Stats, statsTime time.Duration) headHealth {
-	memory := heapBytes()
-	return headHealth{
+func cacheHealthOf(cache *engine.CacheStats, statsTime time.Duration) cacheHealth {
+	h := cacheHealth{
 		Status: "connected", Engine: "embedded",
 		ResponseTime: formatShort(statsTime), ResponseTimeMs: milliseconds(statsTime),
-		MemoryUsage: formatBytes(memory), MemoryUsageBytes: memory, Samples: stats.HeadSamples,
+		MemoryUsage: formatBytes(uint64(cache.Bytes)), MemoryUsageBytes: cache.Bytes, MemoryMaxBytes: cache.MaxBytes,
+		Entries: cache.Entries, HitRate: hitRate(cache),
 	}
+	if cache.MaxBytes == 0 {
+		h.Status = "off"
+	}
+	return h
 }
 
 // probe reads from the store as a query does.

@@ -43,3 +43,16 @@ func formatBytes(n uint64) string {
 	}
 	return strconv.FormatFloat(value, 'f', decimals, 64) + units[unit]
 }
+
+// formatAge spells a time that something is kept: "30 days", or "12h0m0s" where it is no whole days.
+func formatAge(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d == day:
+		return "1 day"
+	case d%day == 0:
+		return fmt.Sprintf("%d days", d/day)
+	default:
+		return d.String()
+	}
+}

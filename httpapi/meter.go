@@ -47,9 +47,9 @@ func (m *meter) advance(now time.Time) {
 	}
 }
 
-// rates returns the events a second of the last minute, or of the time since the meter began if that is
-// shorter, and of the ten seconds that had most.
-func (m *meter) rates(now time.Time) (rate, peak float64) {
+// rate returns the events a second of the last minute, or of the time since the meter began if that is
+// shorter, but at least of a time so long.
+func (m *meter) rate(now time.Time, least time.Duration) float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.advance(now)
@@ -61,6 +61,12 @@ func (m *meter) rates(now time.Time) (rate, peak float64) {
 	if oldest := m.mu.newest - meterSlots + 1; oldest > 0 {
 		elapsed -= time.Duration(oldest) * meterSlot
 	}
-	rate = float64(sum) / max(elapsed.Seconds(), 1)
-	return rate, max(rate, float64(m.mu.peak)/meterSlot.Seconds())
+	return float64(sum) / max(elapsed, least).Seconds()
+}
+
+// peak returns the events a second of the slot that had most.
+func (m *meter) peak() float64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return float64(m.mu.peak) / meterSlot.Seconds()
 }

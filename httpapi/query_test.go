@@ -130,7 +130,7 @@ func TestQueryAggregations(t *testing.T) {
 
 // fleetServer has three series with values that tell them apart.
 func fleetServer(t testing.TB) *testServer {
-	ts := startServer(t, Options{})
+	ts := startServer(t, Options{Now: func() time.Time { return time.Date(2024, 1, 15, 12, 0, 0, 0, time.UTC) }})
 	ts.write("load", "", []string{"source", "a", "host", "h1", "zone", "eu"}, "2024-01-15T10:00:00Z", 1.0, "2024-01-15T10:01:00Z", 3.0)
 	ts.write("load", "ratio", []string{"source", "a", "host", "h2", "zone", "us"}, "2024-01-15T10:00:30Z", 10.0)
 	ts.write("load", "", []string{"source", "b", "host", "h1"}, "2024-01-15T10:01:00Z", 100.0, "2024-01-15T10:10:00Z", 200.0)

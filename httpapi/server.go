@@ -92,6 +92,7 @@ type Server struct {
 	stored  atomic.Int64 // when samples were last stored, in nanoseconds since the epoch; 0: not yet
 	samples *meter       // stored
 	queries *queryStats
+	admin   adminJobs
 
 	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
 	base   context.Context

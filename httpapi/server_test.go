@@ -16,6 +16,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/valyala/fasthttp"
+
+	"github.com/flopynet/collector/engine"
 )
 
 func TestRoutes(t *testing.T) {
@@ -38,8 +40,8 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s: %v", path, got.Details)
 		}
 	}
-	for path, allow := range map[string]string{"/metrics": "OPTIONS, POST", "/api/v1/metrics/query/": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS"} {
-		answer := ts.do(http.MethodDelete, path, nil)
+	for path, allow := range map[string]string{"/metrics": "DELETE, OPTIONS, POST", "/api/v1/metrics/query/": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS"} {
+		answer := ts.do(http.MethodPut, path, nil)
 		answer.wantError(t, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 		if got := answer.header.Get("Allow"); got != allow {
 			t.Errorf("%s: Allow is %q, want %q", path, got, allow)
@@ -235,7 +237,7 @@ func decode(t *testing.T, encoding string, body []byte) []byte {
 
 func TestHealth(t *testing.T) {
 	now := time.Date(2025, 6, 16, 10, 30, 0, 0, time.UTC)
-	ts := startServer(t, Options{Version: "v9.9", Now: func() time.Time { return now }})
+	ts := startEngine(t, engine.Options{ResultCacheBytes: 1 << 20}, Options{Version: "v9.9", Now: func() time.Time { return now }})
 	ts.server.started = now.Add(-(5*24 + 12) * time.Hour)
 	got := ts.getJSON("/health")
 	for key, want := range map[string]any{

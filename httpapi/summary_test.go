@@ -43,7 +43,7 @@ func TestSummaries(t *testing.T) {
 				`"percentiles":{"p50":3,"p99.9":9.986,"p0":1}},"method":"exact","error_bound":0`},
 		{"by a tag", "metric=load&group_by=host&percentiles=100",
 			`"source":null,"unit":"ratio",?,"series":[` +
-				`{"tags":{"host":"h1"},"statistics":{"count":4,"min":1,"max":200,"avg":76,"median":51.5,"std_dev":81.80158922675218,"percentiles":{"p100":200}}},` +
+				`{"tags":{"host":"h1"},"statistics":{"count":4,"min":1,"max":200,"avg":76,"median":51.5,"std_dev":82.01524248577212,"percentiles":{"p100":200}}},` +
 				`{"tags":{"host":"h2"},"statistics":{"count":1,"min":10,"max":10,"avg":10,"median":10,"std_dev":0,"percentiles":{"p100":10}}}],"method":"exact","error_bound":0`},
 		{"by all", "metric=load&group_by=*&percentiles=100&tags=host:h2",
 			`"source":null,"unit":"ratio",?,"series":[{"source":"a","tags":{"host":"h2","zone":"us"},` +

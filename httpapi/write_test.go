@@ -33,12 +33,15 @@ var writeTestNow = time.Date(2024, 1, 15, 10, 30, 1, 0, time.UTC)
 func newWriteFixture(t testing.TB, options engine.Options) *writeFixture {
 	t.Helper()
 	options.FS, options.MinFreeBytes = vfs.NewMem(), -1
-	options.Now = func() time.Time { return writeTestNow }
+	clock := func() time.Time { return writeTestNow }
+	if options.Now == nil {
+		options.Now = clock
+	}
 	db, err := engine.Open("data", options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := New(db, Options{Now: options.Now})
+	server := New(db, Options{Now: clock})
 	listener := fasthttputil.NewInmemoryListener()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -186,6 +189,31 @@ func TestWriteAnswers(t *testing.T) {
 	}
 	if status, answer := f.post(t, "/metrics?source=x", seedWrite); status != fasthttp.StatusBadRequest || !strings.Contains(answer, "INVALID_QUERY") {
 		t.Errorf("an unknown parameter gives %d %s", status, answer)
+	}
+}
+
+func TestWriteBeyondTheLimitsOfSeries(t *testing.T) {
+	const known, both = `[{"name":"a","value":1}]`, `[{"name":"b","value":1},{"name":"a","value":1}]`
+	for limit, options := range map[string]engine.Options{
+		"the limit max_series = 1 is exceeded":                {MaxSeries: 1},
+		"the limit max_new_series_per_minute = 1 is exceeded": {MaxNewSeries: 1},
+	} {
+		f := newWriteFixture(t, options)
+		if status, answer := f.post(t, "/metrics", known); status != fasthttp.StatusOK {
+			t.Fatal(status, answer)
+		}
+		const partial = `"metrics_accepted":1,"timestamp":"2024-01-15T10:30:01Z","batch_id":"batch_0","metrics_rejected":1,"errors":[{"index":0,"name":"b","reason":"`
+		if status, answer := f.post(t, "/metrics", both); status != fasthttp.StatusOK || !strings.Contains(answer, partial+limit) {
+			t.Errorf("%d %s, want %s%s", status, answer, partial, limit)
+		}
+		const none = `"code":"LIMIT_EXCEEDED","message":"No metric was accepted: each exceeds a limit"`
+		status, answer := f.post(t, "/metrics", `[{"name":"b","value":1}]`)
+		if status != fasthttp.StatusUnprocessableEntity || !strings.Contains(answer, none) || !strings.Contains(answer, `"reason":"`+limit) {
+			t.Errorf("%d %s, want %s", status, answer, none)
+		}
+		if refused := f.db.Stats().SeriesRefused; refused != 2 {
+			t.Errorf("%d refusals are counted, want 2", refused)
+		}
 	}
 }
 

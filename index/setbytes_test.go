@@ -1,10 +1,12 @@
 package index
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
 
+	"github.com/flopynet/collector/internal/doctest"
 	"github.com/flopynet/collector/model"
 )
 
@@ -83,4 +85,11 @@ func FuzzParseSet(f *testing.F) {
 			t.Fatal("the ids don't ascend")
 		}
 	})
+}
+
+func TestSetExample(t *testing.T) {
+	want := doctest.Example(t, "set")
+	if got := AppendSet(nil, NewSet(7, 300, 1_048_577)); !bytes.Equal(got, want) {
+		t.Fatalf("the set is encoded as %x, the document says %x", got, want)
+	}
 }

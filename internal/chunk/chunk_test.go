@@ -2,7 +2,6 @@ package chunk
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -360,20 +359,8 @@ func TestFormatExample(t *testing.T) {
 	requireStored(t, []byte("key"), want, times, values)
 }
 
-// decimalExample is the example of the decimal codec in docs/format.md: times some milliseconds beside
-// regular ones, decimals with a leap, and a value that is no decimal.
-const decimalExample = "" +
-	"02060000" + "0000000c" + "186cc6acd4b00000" + "186cc6c6717f1740" +
-	"4083644444444444" + "3fd5555555555555" + "4058f9999999999a" + "403419999999999a" + "4058f33333333333" +
-	"0100a09c01" + "8206964c01258e2901" +
-	"11" + "029203" + "c0020d8e060380059b06" + "01083fd5555555555555" +
-	"85192ea8"
-
 func TestDecimalExample(t *testing.T) {
-	want, err := hex.DecodeString(decimalExample)
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := doctest.Example(t, "chunk-decimal")
 	values := []float64{20.1, 20.2, 20.2, 20.3, 20.1, 20.2, 99.9, 99.8, 1.0 / 3, 99.9, 99.7, 99.8}
 	times := make([]int64, len(values))
 	for i, milliseconds := range []int64{0, 3, -2, 6, -5, 1, 4, -7, 2, 6, -3, 5} {

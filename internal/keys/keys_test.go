@@ -25,6 +25,11 @@ func TestExamples(t *testing.T) {
 		"key-chunk": AppendChunk(nil, Chunk{
 			Partition: 20000, NameID: 7, Series: 300, MinTime: 1_728_000_000_000_000_000, Seq: 42,
 		}),
+		"key-sketch": AppendSketch(nil, Chunk{
+			Tier: model.Tier1h, Partition: 312, NameID: 7, Series: 300, MinTime: 1_728_000_000_000_000_000,
+		}),
+		"key-dirty":      AppendDirty(nil, Dirty{Partition: 20000, Hour: 480000, LSN: 42, Piece: 1}),
+		"key-tombstone":  AppendTombstone(nil, 42),
 		"key-head-image": AppendHeadImage(nil, 42, 1),
 	} {
 		if want := doctest.Example(t, name); !bytes.Equal(key, want) {

@@ -148,9 +148,9 @@ func TestDecodeAppends(t *testing.T) {
 		"no M2s":    func(c *Columns) { c.M2s = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, order := range [][2]*Columns{{a, b}, {b, a}} {
-				first, second := *order[0], *order[1]
-				change(&second)
+			for changed := range 2 {
+				first, second := *a, *b
+				change([]*Columns{&first, &second}[changed])
 				var want, got Columns
 				for _, each := range []*Columns{&first, &second} {
 					want.Append(each, 0, each.Len())
@@ -197,6 +197,88 @@ func TestResetsAreKeptWhileCheap(t *testing.T) {
 				t.Errorf("%s: resets are kept: %v", shape, chunk.HasResets())
 			}
 		}
+	}
+}
+
+// TestMostResets pins how many are kept: nine bytes each, up to a byte a point and 16.
+func TestMostResets(t *testing.T) {
+	for drops, kept := range map[int]bool{0: true, 4: true, 5: false} {
+		c := randomColumns(rand.New(rand.NewPCG(8, 8)), model.Tier1h, 24)
+		for i := range c.Resets {
+			c.Resets[i] = 0
+			if i >= 10 && i < 10+drops {
+				c.Resets[i] = 7
+			}
+		}
+		chunk, _ := decode(t, nil, Encode(nil, nil, model.Tier1h, c), WantAll)
+		if chunk.HasResets() != kept {
+			t.Errorf("%d resets are kept: %v", drops, chunk.HasResets())
+		}
+	}
+}
+
+// TestM2sByTheirSquares tells when M2s take half the bytes of floats.
+func TestM2sByTheirSquares(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		value func(random *rand.Rand) float64
+		form  byte
+	}{
+		{"small", func(r *rand.Rand) float64 { return float64(r.IntN(1e4)) / 100 }, momentsSquares},
+		{"wide", func(r *rand.Rand) float64 { return float64(r.IntN(1e7)-5e6) / 10 }, momentsSquares},
+		{"large", func(r *rand.Rand) float64 { return 1e8 + float64(r.IntN(100)) }, momentsPlain},
+		{"full", func(r *rand.Rand) float64 { return r.Float64() }, momentsPlain},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(10, 10))
+			times, values := walk(1, 2)
+			for i := range values {
+				values[i] = test.value(random)
+			}
+			var c Columns
+			Roll(&c, model.Tier1h, times, values)
+			requireRoundTrip(t, model.Tier1h, &c)
+			chunk, _ := decode(t, nil, Encode(nil, nil, model.Tier1h, &c), 0)
+			if src, _ := chunk.column(kindM2s); src[0] != test.form {
+				t.Errorf("form %d, want %d", src[0], test.form)
+			}
+		})
+	}
+}
+
+// TestPointsWithoutNumbers has hours of nothing but stale markers and NaN between others.
+func TestPointsWithoutNumbers(t *testing.T) {
+	times, values := walk(2, 1)
+	for i := range values {
+		switch i / 360 {
+		case 1, 5:
+			values[i] = math.Float64frombits(stale)
+		case 3, 23:
+			values[i] = math.NaN()
+		}
+	}
+	keep := func(lo, hi int) (hours int) {
+		var c Columns
+		var s Sketches
+		for _, tier := range tiers {
+			c.Reset()
+			Roll(&c, tier, times[lo:hi], values[lo:hi])
+			requireRoundTrip(t, tier, &c)
+		}
+		RollSketches(&s, times[lo:hi], values[lo:hi])
+		if c.Len() != (hi-lo)/360 || s.Len() > 0 && s.Starts[0]%(3600*second) != 0 {
+			t.Fatalf("%d points", c.Len())
+		}
+		return s.Len()
+	}
+	if got := keep(0, 8640); got != 20 {
+		t.Errorf("%d sketches, want 20", got)
+	}
+	if got := keep(0, 3*360); got != 2 { // decimals all the same: NaN has ends of its own, stale markers have not
+		t.Errorf("%d sketches, want 2", got)
+	}
+	if got := keep(360, 720); got != 0 {
+		t.Errorf("%d sketches of stale markers", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package rollup
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -129,9 +130,23 @@ func decode(t testing.TB, key, stored []byte, want Want) (Chunk, *Columns) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var got Columns
-	if err := c.Decode(&got, want); err != nil {
+	got := dirty()
+	if err := c.Decode(got, want); err != nil {
 		t.Fatal(err)
 	}
-	return c, &got
+	return c, got
+}
+
+// dirty returns empty columns whose memory is full of what is no point's, so that nothing counts on zeros.
+func dirty() *Columns {
+	full := func() []float64 { return slices.Repeat([]float64{-77.7}, MaxPoints) }
+	integers := func() []int64 { return slices.Repeat([]int64{-77}, MaxPoints) }
+	c := Columns{
+		Starts: integers(), Counts: integers(), NaNs: integers(), Stale: slices.Repeat([]bool{true}, MaxPoints),
+		Sums: full(), Mins: full(), Maxs: full(), Firsts: full(), Lasts: full(), FirstTimes: integers(), LastTimes: integers(),
+		Resets: full(), M2s: full(),
+		scratch: scratch{counts: integers(), nans: integers(), difference: integers(), decimals: decimals{room: slices.Repeat([]int64{-77}, 8*MaxPoints)}},
+	}
+	c.Reset()
+	return &c
 }

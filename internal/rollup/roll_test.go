@@ -187,6 +187,15 @@ func TestRollInfinities(t *testing.T) {
 	}
 }
 
+// TestM2IsCompensated has a mean that is far from a float64.
+func TestM2IsCompensated(t *testing.T) {
+	var c Columns
+	Roll(&c, model.Tier1h, []int64{epoch, epoch + 1, epoch + 2}, []float64{1e15 + 1, 1e15 + 2, 1e15 + 2})
+	if want := 2.0 / 3; math.Abs(c.M2s[0]-want) > 1e-15 {
+		t.Errorf("M2 is %v, want %v", c.M2s[0], want)
+	}
+}
+
 // TestRollAppends rolls in two pieces, cut at a bucket.
 func TestRollAppends(t *testing.T) {
 	times, values := walk(1, 1)

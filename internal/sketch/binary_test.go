@@ -76,6 +76,7 @@ func TestDamage(t *testing.T) {
 		{"no bins", "01 08", "head"},
 		{"no parameters", "02 08 00", "head"},
 		{"no first bin", "03 08 00 00", "head"},
+		{"head leads behind the end", "02 08 00 00 00 03 00 00 00 00 00 00 00 00 00 00 00 00", "head"},
 		{"too many bins", "07 08 ff ff 7f 00 00 03", "too many"},
 		{"parameter too large", "06 08 00 be 05 00 03", "parameter"},
 		{"first bin is 0", "07 08 00 00 9d c4 05 03", "first bin"},
@@ -167,7 +168,7 @@ func FuzzAddAll(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\xf0\x3f"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var values []float64
-		for ; len(data) >= 8; data = data[8:] {
+		for ; len(data) >= 8 && len(values) < 100; data = data[8:] {
 			values = append(values, math.Float64frombits(uint64(data[0])|uint64(data[1])<<8|uint64(data[2])<<16|
 				uint64(data[3])<<24|uint64(data[4])<<32|uint64(data[5])<<40|uint64(data[6])<<48|uint64(data[7])<<56))
 		}

@@ -29,9 +29,8 @@ const (
 	// firstNormal is the octave of the smallest normal number, less its biased exponent, 1.
 	firstNormal = mantissaBits - exactBits - 1
 
-	smallestNormal  = 1 << mantissaBits // its bits
-	bitsOfInfinity  = 0x7ff << mantissaBits
-	smallestLogBits = exactBins // bits of the smallest value that is not in an exact bin
+	smallestNormal = 1 << mantissaBits // its bits
+	bitsOfInfinity = 0x7ff << mantissaBits
 )
 
 // edges are where the bins of an octave begin, in units of 2^-52 of its width: 2^52 * (2^(k/35) - 1), rounded up.
@@ -80,7 +79,7 @@ func binOfAny(bits uint64) int64 {
 	switch {
 	case bits >= smallestNormal:
 		return binOf(bits)
-	case bits < smallestLogBits:
+	case bits < exactBins: // the bits of a subnormal number are how many units it is
 		return int64(bits)
 	}
 	// As if it were normal: multiplied by 2^52, it is, and 52 octaves higher.

@@ -49,6 +49,7 @@ var mayImport = []struct {
 	{"web", nil},
 	{"bench", []string{"model", "engine", "internal/timefmt", "internal/ingest", "internal/export", "httpapi"}},
 	{"bench/tsdb", []string{"model", "engine", "internal/chunk"}},
+	{"bench/time", []string{"model", "engine"}},
 	{"cmd/collector", []string{
 		"model", "engine", "internal/timefmt", "internal/ingest", "internal/export",
 		"config", "flopynet", "analysis", "pipeline", "httpapi", "web", "bench",

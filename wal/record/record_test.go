@@ -20,6 +20,7 @@ func TestFormatExamples(t *testing.T) {
 	}{
 		{"record-definition", AppendDefinition(nil, 7, identity)},
 		{"record-unit", AppendUnit(nil, 300, "%")},
+		{"record-delete", AppendDelete(nil, 1_700_000_000*second, 1_700_003_600*second, []model.SeriesID{7, 8, 300})},
 		{"record-samples", AppendSamples(nil,
 			[]model.SeriesID{7, 8, 9, 10, 7},
 			[]int64{1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_010 * second},
