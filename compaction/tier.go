@@ -27,7 +27,7 @@ func OpenTier(r pebble.Reader, tier model.Tier, partition model.Partition) (_ *T
 	t := &Tier{tier: tier, partition: partition}
 	t.points = shelf[rollup.Columns, *rollup.Columns]{prefix: keys.PrefixChunk, open: openPoints,
 		starts: func(c *rollup.Columns) []int64 { return c.Starts },
-		encode: func(dst, key []byte, c *rollup.Columns) []byte { return rollup.Encode(dst, key, tier, c) }}
+		encode: func(dst, key []byte, c *rollup.Columns) ([]byte, error) { return rollup.Encode(dst, key, tier, c), nil }}
 	if t.points.it, err = openShelf(r, t.points.prefix, tier, partition); err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ type group[B any] struct {
 type shelf[T any, B buckets[T]] struct {
 	prefix byte
 	open   func(key, value []byte) (group[B], error)
-	encode func(dst, key []byte, buckets B) []byte
+	encode func(dst, key []byte, buckets B) ([]byte, error)
 	starts func(B) []int64
 	it     *pebble.Iterator
 
@@ -163,7 +163,9 @@ func (s *shelf[T, B]) replace(b *pebble.Batch, key keys.Chunk, span model.Span, 
 		key.MinTime = s.starts(all)[0]
 		s.key = keys.AppendChunk(s.key[:0], key)
 		s.key[0] = s.prefix
-		s.value = s.encode(s.value[:0], s.key, all)
+		if s.value, err = s.encode(s.value[:0], s.key, all); err != nil {
+			return false, fmt.Errorf("%w: %w", ErrCorrupt, err)
+		}
 		if err := b.Set(s.key, s.value, nil); err != nil {
 			return false, err
 		}

@@ -31,7 +31,9 @@ func (db *DB) Aggregate(ctx context.Context, r AggregateRequest) (*AggregateResu
 	if err := checkAggregate(&r); err != nil {
 		return nil, err
 	}
-	return db.cached(&r, func() (*AggregateResult, error) { return db.aggregate(ctx, &r) })
+	return db.cached(&r, func() (*AggregateResult, error) {
+		return consistently(db, func() (*AggregateResult, error) { return db.aggregate(ctx, &r) })
+	})
 }
 
 func checkAggregate(r *AggregateRequest) error {

@@ -39,7 +39,7 @@ func (db *DB) Delete(ctx context.Context, s Selection, dryRun bool) (DeleteResul
 	if s.From >= s.To {
 		return DeleteResult{From: s.From, To: s.From}, nil
 	}
-	found, err := db.find(ctx, s)
+	found, err := consistently(db, func() (found, error) { return db.find(ctx, s) })
 	if err != nil {
 		return DeleteResult{}, err
 	}
@@ -78,7 +78,8 @@ func wholeHours(expired, from, to int64) (int64, int64) {
 
 // countSamples counts what is visible of a selection.
 func (db *DB) countSamples(ctx context.Context, s Selection) (int64, error) {
-	result, err := db.aggregate(ctx, &AggregateRequest{Selection: s, Edges: []int64{s.From, s.To}, Functions: []Function{{Kind: Count}}})
+	request := AggregateRequest{Selection: s, Edges: []int64{s.From, s.To}, Functions: []Function{{Kind: Count}}}
+	result, err := consistently(db, func() (*AggregateResult, error) { return db.aggregate(ctx, &request) })
 	if err != nil {
 		return 0, fmt.Errorf("count samples: %w", err)
 	}

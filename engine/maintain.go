@@ -189,18 +189,34 @@ func (db *DB) tend(ctx context.Context, p pass, number model.Partition, changed 
 	if !found || !p.force && p.now-state.flushedAt < settled && p.now-state.tendedAt < restless {
 		return nil
 	}
-	series, err := db.partitionSeries(model.TierRaw, number)
-	if err != nil {
-		return err
-	}
 	_, end := model.TierRaw.Bounds(number)
 	over := p.now-int64(db.opts.RollupDelay) >= end
 	job := dayJob{db: db, pass: p, number: number, through: db.rollable(number, state.meta, p.now)}
-	job.join = state.meta.Flushed > state.meta.Compacted && (p.force || over || state.fresh >= crowded*max(1, series.Len()))
+	if state.meta.Flushed > state.meta.Compacted {
+		isCrowded, err := db.isCrowded(number, state.fresh)
+		if err != nil {
+			return err
+		}
+		job.join = p.force || over || isCrowded
+	}
 	if !job.join && !changed && job.through == state.meta.RolledThrough {
 		return nil
 	}
 	return job.run(ctx)
+}
+
+// isCrowded reports whether so many chunks came to a day since they were joined that it should be done again.
+func (db *DB) isCrowded(number model.Partition, fresh int) (bool, error) {
+	if fresh < crowded {
+		return false, nil
+	}
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	series, err := db.partitionSeries(model.TierRaw, number)
+	if err != nil || series == nil {
+		return false, err
+	}
+	return fresh >= crowded*max(1, series.Len()), nil
 }
 
 // rollable returns the time through which a day can be rolled up: whole hours that ended RollupDelay ago.

@@ -134,6 +134,8 @@ func (db *DB) partitionsIn(tier model.Tier, from, to int64) []model.Partition {
 }
 
 // partitionSeries returns the series that have postings in a partition, nil if there is no such partition.
+// The caller holds flush.mu, so that no flush adds to what is being read; of the tiers above raw, where only
+// jobs write, it may also be the job.
 func (db *DB) partitionSeries(tier model.Tier, number model.Partition) (*index.Set, error) {
 	p, found := db.partitionState(tier, number)
 	if !found || p.series != nil {

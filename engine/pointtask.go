@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/flopynet/collector/internal/rollup"
 	"github.com/flopynet/collector/model"
 )
 
@@ -45,17 +46,44 @@ func (t *workerTask) addPoints(r *tierReader, i int, from, to int64) error {
 	if !t.out.needs.sketch {
 		return nil
 	}
-	lo, hi = pointsIn(r.hours.Starts, from, to)
-	for n := lo; n < hi; n++ {
-		bucket, _ := t.out.bucketOfPoint(r.hours.Starts[n], hour)
-		if bucket < 0 {
-			continue
-		}
-		if _, err := t.out.partial(t.groupOf[i], bucket).sketched().MergeBinary(r.hours.At(n)); err != nil {
-			return fmt.Errorf("series %d: %w", t.pin.ids[i], errors.Join(ErrCorrupt, err))
+	for _, chunk := range r.hours {
+		for _, day := range chunk.Days() {
+			if err := t.addSketches(day, t.groupOf[i], from, to); err != nil {
+				return fmt.Errorf("series %d: %w", t.pin.ids[i], errors.Join(ErrCorrupt, err))
+			}
 		}
 	}
 	return nil
+}
+
+// addSketches takes in the sketches of a day's hours in [from, to): at once, if all are and lie in one bucket.
+func (t *workerTask) addSketches(day rollup.SketchDay, group int, from, to int64) error {
+	first, last := day.Starts[0], day.Starts[len(day.Starts)-1]
+	if last < from || first >= to {
+		return nil
+	}
+	bucket, end := t.out.bucketOfPoint(first, hour)
+	if first >= from && last < to && last < end {
+		return t.addSketch(group, bucket, day.Encoded)
+	}
+	for start, encoded := range day.Hours {
+		if start < from || start >= to {
+			continue
+		}
+		bucket, _ := t.out.bucketOfPoint(start, hour)
+		if err := t.addSketch(group, bucket, encoded); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *workerTask) addSketch(group, bucket int, encoded []byte) error {
+	if bucket < 0 {
+		return nil
+	}
+	_, err := t.out.partial(group, bucket).sketched().MergeBinary(encoded)
+	return err
 }
 
 // rawStored reports whether there are raw samples in all days of a step.

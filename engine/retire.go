@@ -149,23 +149,26 @@ func (db *DB) dropPartition(e *expiry, where index.Place, end int64) error {
 	return nil
 }
 
-// commitExpired commits a batch that drops raw samples, or others, together with the note that says so. The
-// note comes into force first, so that no flush brings samples in between.
+// commitExpired commits a batch that drops raw samples, or points, together with the note that says so. The
+// note comes into force first: reads then look for points and don't miss the samples.
 func (db *DB) commitExpired(b *pebble.Batch, e *expiry, tier model.Tier, classes []int, end int64) error {
 	if tier != model.TierRaw {
 		return b.Commit(pebble.Sync)
 	}
-	expired := db.expiry.load().expired
+	before := db.expiry.load().expired
+	expired := before
 	for _, class := range classes {
 		expired = expired.Note(e.policy, class, end)
 	}
-	if err := b.Set(keys.AppendMeta(nil, keys.MetaExpired), expired.AppendBinary(nil), nil); err != nil {
-		return err
-	}
-	if err := b.Commit(pebble.Sync); err != nil {
+	err := b.Set(keys.AppendMeta(nil, keys.MetaExpired), expired.AppendBinary(nil), nil)
+	if err != nil {
 		return err
 	}
 	db.setExpired(expired)
+	if err := b.Commit(pebble.Sync); err != nil {
+		db.setExpired(before)
+		return err
+	}
 	return nil
 }
 
@@ -179,6 +182,8 @@ func (db *DB) setExpired(expired *compaction.Expired) {
 
 // dropClasses drops the series of some classes from a partition that has others as well.
 func (db *DB) dropClasses(e *expiry, where index.Place, classes []int, end int64) error {
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
 	posted, err := db.partitionSeries(where.Tier, where.Partition)
 	if err != nil {
 		return err
@@ -187,8 +192,6 @@ func (db *DB) dropClasses(e *expiry, where index.Place, classes []int, end int64
 	if err != nil {
 		return err
 	}
-	db.flush.mu.Lock()
-	defer db.flush.mu.Unlock()
 	gone := index.NewSet()
 	b := db.chunks.NewBatch()
 	defer func() { _ = b.Close() }()

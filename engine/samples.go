@@ -22,6 +22,11 @@ func (db *DB) Samples(ctx context.Context, r SamplesRequest) (*SamplesResult, er
 	}
 	r.From = max(r.From, r.After.Time, model.MinTime)
 	r.To = min(r.To, model.MaxTime+1)
+	return consistently(db, func() (*SamplesResult, error) { return db.samples(ctx, r) })
+}
+
+// samples is Samples for a request that was checked.
+func (db *DB) samples(ctx context.Context, r SamplesRequest) (*SamplesResult, error) {
 	all, err := db.find(ctx, r.Selection)
 	if err != nil {
 		return nil, err

@@ -19,11 +19,13 @@ func (db *DB) Select(ctx context.Context, s Selection) ([]model.Series, error) {
 		return nil, err
 	}
 	defer db.leave()
-	found, err := db.find(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	return db.describe(found.ids)
+	return consistently(db, func() ([]model.Series, error) {
+		found, err := db.find(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		return db.describe(found.ids)
+	})
 }
 
 // found is a selection's outcome: some series of one metric.
@@ -45,7 +47,7 @@ func (f found) part(begin, end int) found {
 }
 
 // find evaluates the matchers over memory and over each stored partition of the range.
-func (db *DB) find(ctx context.Context, s Selection) (found, error) {
+func (db *DB) find(ctx context.Context, s Selection) (_ found, err error) {
 	name, err := metricName(s.Matchers)
 	if err != nil {
 		return found{}, err
@@ -57,11 +59,15 @@ func (db *DB) find(ctx context.Context, s Selection) (found, error) {
 			set.Add(id)
 		}
 	}
+	// The snapshot comes before the list of partitions: one that is dropped meanwhile is then in both, or
+	// what has taken its place is in the list.
+	snapshot := db.chunks.NewSnapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	for _, where := range db.postingsIn(s.From, s.To) {
 		if err := ctx.Err(); err != nil {
 			return found{}, err
 		}
-		matched, err := index.Select(db.chunks, where.Tier, where.Partition, s.Matchers)
+		matched, err := index.Select(snapshot, where.Tier, where.Partition, s.Matchers)
 		if err != nil {
 			return found{}, fmt.Errorf("look up series: %w", err)
 		}

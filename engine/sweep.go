@@ -79,6 +79,7 @@ func (db *DB) buryWhileIdle(b *pebble.Batch, gone *index.Set) (bool, error) {
 			return false, nil
 		}
 	}
+	db.epoch.Add(1) // reads that miss one of them from now on try again
 	// Synced, because the log may define one of them anew any time now: it must not come back beside that.
 	if err := b.Commit(pebble.Sync); err != nil {
 		return false, err

@@ -19,7 +19,8 @@ type tierReader struct {
 
 	it, sketches *pebble.Iterator // sketches: nil unless they are needed
 	columns      rollup.Columns
-	hours        rollup.Sketches
+	hours        []rollup.SketchChunk
+	values       []byte // copies of what hours refers to
 	key          []byte
 	chunks       int // read for the series loaded
 }
@@ -56,7 +57,7 @@ func (r *tierReader) close() error {
 // load reads the points, and sketches, of series number i that begin in the step.
 func (r *tierReader) load(i int) error {
 	r.columns.Reset()
-	r.hours.Reset()
+	r.hours, r.values = r.hours[:0], r.values[:0]
 	r.chunks = 0
 	id := r.pin.ids[i]
 	if r.it == nil {
@@ -108,13 +109,15 @@ func (r *tierReader) readPoints(key, value []byte) (more bool, err error) {
 }
 
 func (r *tierReader) readSketches(key, value []byte) (more bool, err error) {
-	c, err := rollup.OpenSketches(key, value)
+	start := len(r.values)
+	r.values = append(r.values, value...)
+	c, err := rollup.OpenSketches(key, r.values[start:len(r.values):len(r.values)])
 	if err != nil {
 		return false, errors.Join(ErrCorrupt, err)
 	}
 	if c.Last() < r.step.from || c.First() >= r.step.to {
 		return c.First() < r.step.to, nil
 	}
-	c.AppendTo(&r.hours)
+	r.hours = append(r.hours, c)
 	return true, nil
 }

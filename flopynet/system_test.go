@@ -22,9 +22,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var noon = time.Date(2024, 1, 15, 12, 0, 0, 0, time.UTC)
 
-func openEngine(t *testing.T) *engine.DB {
+func openEngine(t *testing.T, options engine.Options) *engine.DB {
 	t.Helper()
-	db, err := engine.Open("data", engine.Options{FS: vfs.NewMem()})
+	options.FS = vfs.NewMem()
+	db, err := engine.Open("data", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +68,7 @@ func fixedProbe(name string, err error, measurements ...measurement) probe {
 }
 
 func TestCollectStoresWhatProbesTell(t *testing.T) {
-	db := openEngine(t)
+	db := openEngine(t, engine.Options{})
 	now := noon
 	var log bytes.Buffer
 	var told []string
@@ -101,6 +102,25 @@ func TestCollectStoresWhatProbesTell(t *testing.T) {
 	}
 }
 
+// TestALimitRefusesOnlyWhatIsBeyondIt has room for the first of two series.
+func TestALimitRefusesOnlyWhatIsBeyondIt(t *testing.T) {
+	db := openEngine(t, engine.Options{MaxSeries: 1})
+	var log bytes.Buffer
+	told := 0
+	s := newSystem(db, SystemOptions{
+		Host: "lab-1", Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Stored: func(_ time.Time, samples int) { told += samples },
+	}, []probe{fixedProbe("all", nil, measurement{name: "load1", value: 1}, measurement{name: "load5", value: 5})})
+	s.collect(t.Context())
+	s.collect(t.Context())
+	if got := storedValues(t, db, "load1", "load5"); len(got) != 1 || told != 2 {
+		t.Errorf("stored %v, told %d", got, told)
+	}
+	if count := strings.Count(log.String(), "max_series"); count != 1 {
+		t.Errorf("the limit was logged %d times, want once:\n%s", count, log.String())
+	}
+}
+
 func TestFaultsAreLoggedWhenTheyChange(t *testing.T) {
 	var log bytes.Buffer
 	s := newSystem(nil, SystemOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)
@@ -121,7 +141,7 @@ func TestFaultsAreLoggedWhenTheyChange(t *testing.T) {
 }
 
 func TestAClockOutOfRangeStoresNothing(t *testing.T) {
-	db := openEngine(t)
+	db := openEngine(t, engine.Options{})
 	var log bytes.Buffer
 	s := newSystem(db, SystemOptions{
 		Now:    func() time.Time { return time.Unix(-1, 0) },
@@ -138,7 +158,7 @@ func TestAClockOutOfRangeStoresNothing(t *testing.T) {
 
 // TestStartMeasuresAtOnce has an interval that no test outlives: what is stored came from the start.
 func TestStartMeasuresAtOnce(t *testing.T) {
-	db := openEngine(t)
+	db := openEngine(t, engine.Options{})
 	stored := make(chan int, 1)
 	s := StartSystem(db, SystemOptions{
 		Interval: time.Hour, Host: "lab-1", Logger: slog.New(slog.DiscardHandler), Stored: func(_ time.Time, samples int) { stored <- samples },

@@ -11,9 +11,10 @@
 // # Adding an endpoint
 //
 // Each family of endpoints is a file with a function that returns its routes; allRoutes lists the
-// families. A route that changes something sets mutates: it is then closed to foreign web pages. Paths
-// are given without the base: every route is served at / and at /api/v1, with and without a slash at its
-// end, and HEAD wherever there is GET.
+// families. A route that changes something sets mutates: it is then closed to foreign web pages. One that
+// reads samples sets query: it is then counted and timed for /system/performance. Paths are given without
+// the base: every route is served at / and at /api/v1, with and without a slash at its end, and HEAD
+// wherever there is GET.
 //
 // A handler that takes a body calls request.readBody and releases what it gets; the body arrives
 // decompressed, within the limits, in pooled memory that is gone after the release. request.checkJSON

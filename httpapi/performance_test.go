@@ -87,7 +87,7 @@ func TestFormatAge(t *testing.T) {
 		24 * time.Hour: "1 day", 30 * 24 * time.Hour: "30 days", 12 * time.Hour: "12h0m0s", 36 * time.Hour: "36h0m0s",
 	} {
 		if got := formatAge(age); got != want {
-			t.Errorf("%v is spelt %q, want %q", time.Duration(age), got, want)
+			t.Errorf("%v is spelt %q, want %q", age, got, want)
 		}
 	}
 }

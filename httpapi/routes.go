@@ -26,7 +26,7 @@ var bases = [...]string{"", "/api/v1"}
 
 // allRoutes lists every endpoint.
 func allRoutes() []route {
-	return slices.Concat(writeRoutes(), deleteRoutes(), queryRoutes(), opsRoutes(), adminRoutes())
+	return slices.Concat(writeRoutes(), deleteRoutes(), queryRoutes(), cardinalityRoutes(), opsRoutes(), adminRoutes())
 }
 
 // newRouter returns a router for the routes.

@@ -18,10 +18,10 @@ var ranks = []float64{0.5, 0.9, 0.99}
 // expected is what was counted while a year was made, for comparison with the answers.
 type expected struct {
 	Days    int
-	PerDay  int       // samples of one series
-	Sums    [][]int64 // by day and series, in hundredths
-	Day     [][]int   // by day: the percentiles of ranks, of all series, in hundredths
-	All     []int     // the same of all days
+	PerDay  int         // samples of one series
+	Sums    [][]int64   // by day and series, in hundredths
+	Day     [][]float64 // by day: the percentiles of ranks, of all series, in hundredths
+	All     []float64   // the same of all days
 	Samples int
 	Min     int // in hundredths
 	Max     int
@@ -63,21 +63,28 @@ func (e *expected) end() {
 	}
 }
 
-// percentilesOf returns the samples at ranks.
-func percentilesOf(counts *[hundredths]int) []int {
+// percentilesOf returns the values at ranks, linear between two samples, in hundredths.
+func percentilesOf(counts *[hundredths]int) []float64 {
 	all := 0
 	for _, n := range counts {
 		all += n
 	}
-	var out []int
+	var out []float64
 	for _, rank := range ranks {
-		below, value := 0, 0
-		for at := int(math.Floor(rank * float64(all-1))); below+counts[value] <= at; value++ {
-			below += counts[value]
-		}
-		out = append(out, value)
+		whole, part := math.Modf(rank * float64(all-1))
+		low, high := sampleAt(counts, int(whole)), sampleAt(counts, min(int(whole)+1, all-1))
+		out = append(out, float64(low)+part*float64(high-low))
 	}
 	return out
+}
+
+// sampleAt returns the sample with this index in ascending order.
+func sampleAt(counts *[hundredths]int, index int) int {
+	value := 0
+	for ; counts[value] <= index; value++ {
+		index -= counts[value]
+	}
+	return value
 }
 
 // load reads what an earlier run kept; false: there is none.

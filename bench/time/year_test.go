@@ -249,7 +249,7 @@ func (y *year) checkHosts(b *testing.B, r *engine.AggregateResult) {
 func (y *year) checkSummary(b *testing.B, r *engine.AggregateResult) {
 	values := r.Groups[0].Values
 	for i, want := range y.expected.All {
-		near(b, fmt.Sprintf("percentile %v", ranks[i]), values[i], float64(want)/100, max(r.ErrorBound, 1e-12)*1.0001)
+		near(b, fmt.Sprintf("percentile %v", ranks[i]), values[i], want/100, max(r.ErrorBound, 1e-12)*1.0001)
 	}
 	sum := int64(0)
 	for _, day := range y.expected.Sums {
@@ -268,7 +268,7 @@ func (y *year) checkPercentiles(b *testing.B, r *engine.AggregateResult) {
 	values := r.Groups[0].Values
 	for d, day := range y.expected.Day {
 		for i, want := range day {
-			near(b, fmt.Sprintf("percentile %v of day %d", ranks[i], d), values[d*len(ranks)+i], float64(want)/100, max(r.ErrorBound, 1e-12)*1.0001)
+			near(b, fmt.Sprintf("percentile %v of day %d", ranks[i], d), values[d*len(ranks)+i], want/100, max(r.ErrorBound, 1e-12)*1.0001)
 		}
 	}
 }

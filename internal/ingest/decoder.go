@@ -92,7 +92,8 @@ type Decoder struct {
 	checkedTime  int64
 	checkedClass *engine.RetentionClass // nil: there was none yet
 
-	samples []model.Sample // of the metric at hand, if it has several
+	time    int64          // of the metric's sample
+	samples []model.Sample // of the metric, if it has several
 	scratch []byte         // unescaped text
 	parts   []span         // of scratch: alternately a key of the tags and its value
 	tags    model.Tags
@@ -160,7 +161,7 @@ func (d *Decoder) decode() error {
 // reset forgets what has been decoded of the body.
 func (d *Decoder) reset() {
 	d.batch.Reset()
-	d.batch.ResolvedAt(d.table.epoch)
+	
 	d.report.reset()
 	d.duplicates.begin(len(d.text))
 	d.units = clearSlice(d.units)

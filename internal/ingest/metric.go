@@ -13,7 +13,6 @@ type metric struct {
 	name, value, values, unit, tags, timestamp, source span
 
 	number   float64 // if value is a number
-	time     int64   // of the sample, unless there are several
 	expected *entry  // the series that the cache guesses
 	slot     int     // of expected
 	sameName bool    // name is that of expected, byte for byte
@@ -172,7 +171,7 @@ func (d *Decoder) takeMetric(i int) bool {
 		return true
 	}
 	var ok bool
-	if m.time, ok = d.sampleTime(m.timestamp); !ok {
+	if d.time, ok = d.sampleTime(m.timestamp); !ok {
 		return true
 	}
 	d.samples = d.samples[:0]
@@ -180,7 +179,7 @@ func (d *Decoder) takeMetric(i int) bool {
 	if !stored {
 		return ok
 	}
-	return d.add(id, m.time, m.number)
+	return d.add(id, d.time, m.number)
 }
 
 // checkNumber rejects the metric unless its value is a finite number.
@@ -311,7 +310,7 @@ func (d *Decoder) sampleTime(value span) (ns int64, ok bool) {
 // checkTimes rejects the metric if one of its samples can't be written to a series of the class.
 func (d *Decoder) checkTimes(class *engine.RetentionClass) bool {
 	if len(d.samples) == 0 {
-		return d.checkTime(class, d.metric.time)
+		return d.checkTime(class, d.time)
 	}
 	for i := range d.samples {
 		if ns := d.samples[i].Time; !d.isChecked(class, ns) && !d.checkTime(class, ns) {

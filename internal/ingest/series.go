@@ -41,7 +41,7 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 		return 0, false, true
 	}
 	if found != nil {
-		isGood := len(d.samples) == 0 && d.isChecked(found.class, m.time)
+		isGood := len(d.samples) == 0 && d.isChecked(found.class, d.time)
 		if !isGood && !d.checkTimes(found.class) {
 			return 0, false, true
 		}

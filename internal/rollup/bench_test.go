@@ -75,7 +75,7 @@ func year() (chunks, sketches [][]byte) {
 		c.Append(&points, lo, hi)
 		s.Append(&all, lo, hi)
 		chunks = append(chunks, Encode(nil, testKey, model.Tier1h, &c))
-		sketches = append(sketches, EncodeSketches(nil, testKey, &s))
+		sketches = append(sketches, mustEncode(&s))
 	}
 	return chunks, sketches
 }
@@ -120,9 +120,11 @@ func BenchmarkMergeYearOfSketches(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			for _, encoded := range c.All {
-				if _, err := s.MergeBinary(encoded); err != nil {
-					b.Fatal(err)
+			for _, day := range c.Days() {
+				for _, encoded := range day.Hours {
+					if _, err := s.MergeBinary(encoded); err != nil {
+						b.Fatal(err)
+					}
 				}
 			}
 		}

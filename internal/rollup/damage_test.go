@@ -124,15 +124,21 @@ func TestUnsound(t *testing.T) {
 
 func TestUnsoundSketches(t *testing.T) {
 	starts := ints(9, 11)
+	const day = "\x04\x01\x00\x01\x00\x01\x00" // of two empty sketches
 	for _, test := range []struct{ name, src, want string }{
-		{"sound", "\x01\x09\x00\x01\x00\x01\x00", ""},
+		{"sound", "\x01\x09\x00" + day, ""},
 		{"nothing", "", "too early"},
-		{"one is missing", "\x01\x09\x00\x01\x00", "length"},
-		{"left over", "\x01\x09\x00\x01\x00\x01\x00\x00", "left over"},
-		{"starts are sound", "\x01\x09\x01" + string(byte(len(starts))) + starts + "\x01\x00\x01\x00", ""},
+		{"no day", "\x01\x09\x00", "length of a day"},
+		{"a day alone", "\x01\x09\x00\x00\x01\x00", "length"},
+		{"an hour is missing", "\x01\x09\x00\x02\x01\x00\x01\x00", "length"},
+		{"a day too long", "\x01\x09\x00\x05\x01\x00\x01\x00\x01\x00", "too large"},
+		{"left over in a day", "\x01\x09\x00\x05\x01\x00\x01\x00\x01\x00\x00", "left over"},
+		{"left over", "\x01\x09\x00" + day + "\x00", "left over"},
+		{"two days", "\x01\x17\x00\x02\x01\x00\x01\x00\x02\x01\x00\x01\x00", ""},
+		{"starts are sound", "\x01\x09\x01" + string(byte(len(starts))) + starts + day, ""},
 		{"starts are missing", "\x01\x09\x01", "length of starts"},
-		{"starts are too long", "\x01\x09\x01" + string(byte(len(starts)+1)) + starts + "\x01\x00\x01\x00", "left over"},
-		{"starts end elsewhere", "\x01\x09\x02" + string(byte(len(starts))) + starts + "\x01\x00\x01\x00", "not from"},
+		{"starts are too long", "\x01\x09\x01" + string(byte(len(starts)+1)) + starts + day, "left over"},
+		{"starts end elsewhere", "\x01\x09\x02" + string(byte(len(starts))) + starts + day, "not from"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			switch _, err := parseSketches([]byte(test.src)); {

@@ -150,3 +150,12 @@ func dirty() *Columns {
 	c.Reset()
 	return &c
 }
+
+// mustEncode stores sketches that were just made.
+func mustEncode(s *Sketches) []byte {
+	stored, err := EncodeSketches(nil, testKey, s)
+	if err != nil {
+		panic(err)
+	}
+	return stored
+}

@@ -101,7 +101,7 @@ func (p *point) squares(values []float64) float64 {
 		}
 	}
 	off := distances.total()
-	squares.add(+float64(off*off) / float64(p.finite))
+	squares.add(-float64(off*off) / float64(p.finite))
 	total := squares.total()
 	if total < 0 {
 		return 0

@@ -208,7 +208,7 @@ func TestRollAppends(t *testing.T) {
 		RollSketches(&pieceSketches, times[at[0]:at[1]], values[at[0]:at[1]])
 	}
 	requireSame(t, &pieces, &whole)
-	if string(EncodeSketches(nil, nil, &pieceSketches)) != string(EncodeSketches(nil, nil, &wholeSketches)) {
+	if string(mustEncode(&pieceSketches)) != string(mustEncode(&wholeSketches)) {
 		t.Error("the sketches differ")
 	}
 }
