@@ -175,8 +175,12 @@ func (j *dayJob) visit() error {
 	if j.deletes != nil && !deleted {
 		return nil
 	}
-	if j.through > j.meta.RolledThrough || deleted || j.changed.Contains(id) {
-		if err := j.roll(id, nameID); err != nil {
+	begin, _ := model.TierRaw.Bounds(j.number)
+	if !deleted && !j.changed.Contains(id) {
+		begin = max(begin, j.meta.RolledThrough) // what lies before holds
+	}
+	if begin < j.through {
+		if err := j.roll(id, nameID, begin); err != nil {
 			return fmt.Errorf("roll up series %d: %w", id, err)
 		}
 	}
@@ -200,22 +204,20 @@ func (j *dayJob) report() {
 	j.db.jobs.progress.Store(&jobProgress{job: "compact and roll up " + spellDay(j.number), series: j.visited, since: j.began})
 }
 
-// roll makes the series' points before through anew.
-func (j *dayJob) roll(id model.SeriesID, nameID uint64) error {
-	begin, _ := model.TierRaw.Bounds(j.number)
-	if j.through <= begin {
-		return nil
-	}
+// roll makes the series' points from begin to through anew.
+func (j *dayJob) roll(id model.SeriesID, nameID uint64, begin int64) error {
 	times, values, err := j.day.Samples()
 	if err != nil {
 		return err
 	}
-	n, _ := slices.BinarySearch(times, j.through)
+	from, _ := slices.BinarySearch(times, begin)
+	to, _ := slices.BinarySearch(times, j.through)
+	times, values = times[from:to], values[from:to]
 	j.hours.Reset()
-	rollup.RollSketches(&j.hours, times[:n], values[:n])
+	rollup.RollSketches(&j.hours, times, values)
 	for _, t := range j.tiers {
 		t.columns.Reset()
-		rollup.Roll(&t.columns, t.tier, times[:n], values[:n])
+		rollup.Roll(&t.columns, t.tier, times, values)
 		j.db.jobs.counters.points.Add(int64(t.columns.Len()))
 		remain, err := t.writer.Replace(j.batch, id, nameID, model.Span{From: begin, To: j.through}, &t.columns, &j.hours)
 		if err != nil {

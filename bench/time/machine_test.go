@@ -185,3 +185,6 @@ func percentile(durations []time.Duration, rank float64) time.Duration {
 	slices.Sort(durations)
 	return durations[min(len(durations)-1, int(rank*float64(len(durations))))]
 }
+
+// report prints at once: what a benchmark with benchmarks inside logs is not shown.
+func report(format string, args ...any) { fmt.Printf(format+"\n", args...) }

@@ -42,16 +42,16 @@ func BenchmarkYear(b *testing.B) {
 		if y.expected.Days != y.days {
 			b.Fatalf("%s holds %d days, not %d: take another folder", y.dir, y.expected.Days, y.days)
 		}
-		b.Logf("%s holds the data already", y.dir)
+		report("%s holds the data already", y.dir)
 	} else {
 		y.make(b)
 		y.expected.save(b, books)
 	}
 	y.open(b)
-	b.Log("open\n" + usageText(settle(b, y.db), y.expected.Samples))
+	report("open\n%s", usageText(settle(b, y.db), y.expected.Samples))
 	forgetPeak()
 	b.Run("Query", y.queries)
-	b.Logf("queries: peak RSS %d MiB, heap %d MiB", statusBytes("VmHWM")/mib, heapInUse()/mib)
+	report("queries: peak RSS %d MiB, heap %d MiB", statusBytes("VmHWM")/mib, heapInUse()/mib)
 	if err := y.db.Close(); err != nil {
 		b.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func (y *year) ingest(b *testing.B) {
 	wall += time.Since(began)
 	cpu = processTime(b) - cpu - made
 	samples := y.expected.Samples
-	b.Logf("ingest: %d samples, %.1f s, %.2f M samples/s, CPU %.1f s, %.3f s a million; peak RSS %d MiB, heap %d MiB; on disk %d MiB",
+	report("ingest: %d samples, %.1f s, %.2f M samples/s, CPU %.1f s, %.3f s a million; peak RSS %d MiB, heap %d MiB; on disk %d MiB",
 		samples, wall.Seconds(), float64(samples)/1e6/wall.Seconds(), cpu.Seconds(), cpu.Seconds()/float64(samples)*1e6,
 		statusBytes("VmHWM")/mib, heapInUse()/mib, diskBytes(b, y.dir)/mib)
 }
@@ -142,10 +142,10 @@ func (y *year) maintain(b *testing.B) {
 	wall, used := time.Since(began), processTime(b)-cpu
 	usage := settle(b, y.db)
 	samples := y.expected.Samples
-	b.Logf("maintain: %.1f s, %.2f M samples/s, CPU %.1f s, and %.1f s until the chunk store was quiet; peak RSS %d MiB, heap %d MiB; on disk %d MiB\n%s",
+	report("maintain: %.1f s, %.2f M samples/s, CPU %.1f s, and %.1f s until the chunk store was quiet; peak RSS %d MiB, heap %d MiB; on disk %d MiB\n%s",
 		wall.Seconds(), float64(samples)/1e6/wall.Seconds(), used.Seconds(), (processTime(b) - cpu - used).Seconds(),
 		statusBytes("VmHWM")/mib, heapInUse()/mib, diskBytes(b, y.dir)/mib, usageText(usage, samples))
-	b.Logf("%+v", y.db.Stats().Maintenance)
+	report("%+v", y.db.Stats().Maintenance)
 }
 
 // queries runs each query some times and compares its answer.

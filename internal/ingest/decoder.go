@@ -161,7 +161,7 @@ func (d *Decoder) decode() error {
 // reset forgets what has been decoded of the body.
 func (d *Decoder) reset() {
 	d.batch.Reset()
-	
+	d.batch.ResolvedAt(d.table.epoch)
 	d.report.reset()
 	d.duplicates.begin(len(d.text))
 	d.units = clearSlice(d.units)

@@ -114,7 +114,7 @@ func TestRetentionClasses(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	const metrics = `[{"name":"short","value":1},{"name":"long","value":1},{"name":"short","value":2,"source":"lab"},{"name":"long","value":2,"source":"lab"},` +
+	const metrics = `[{"name":"short","value":1},{"name":"long","value":1},{"name":"short","value":3},{"name":"short","value":2,"source":"lab"},{"name":"long","value":2,"source":"lab"},` +
 		`{"name":"short","values":[["now",1],["now-2d",1]]},{"name":"long","values":[["now-9d",1],["now",1]]},{"name":"long","timestamp":"now-11d","value":1}]`
 	d := NewDecoder(NewCache(CacheOptions{}), db)
 	decode := func(age string) (rejected []string) {
@@ -129,9 +129,9 @@ func TestRetentionClasses(t *testing.T) {
 		}
 		return rejected
 	}
-	const short, tooOld = "timestamp 2024-01-13T10:30:00Z is older than the retention of ", "6 timestamp 2024-01-04T10:30:00Z is older than the retention of 10 days"
-	for pass := range 3 { // the second and third by the cache
-		want := []string{"0 " + short + "24h0m0s", "4 " + short + "24h0m0s", tooOld}
+	const short, tooOld = "timestamp 2024-01-13T10:30:00Z is older than the retention of ", "7 timestamp 2024-01-04T10:30:00Z is older than the retention of 10 days"
+	want := []string{"0 " + short + "24h0m0s", "2 " + short + "24h0m0s", "5 " + short + "24h0m0s", tooOld}
+	for pass := range 2 { // the second by the cache, but for what was refused
 		if diff := cmp.Diff(want, decode("2d")); diff != "" {
 			t.Errorf("pass %d (-want +got):\n%s", pass, diff)
 		}
@@ -139,13 +139,20 @@ func TestRetentionClasses(t *testing.T) {
 			t.Errorf("pass %d: there are %d series, want those of long and of lab", pass, made)
 		}
 	}
+	// Once there is a time that they take, all are in the cache.
+	if diff := cmp.Diff([]string{want[2], want[3]}, decode("1h")); diff != "" {
+		t.Errorf("an hour old (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, decode("2d")); diff != "" {
+		t.Errorf("by the cache (-want +got):\n%s", diff)
+	}
 	// What is allowed changes with the policy, for series in the cache too.
 	if err := db.SetRetention(engine.RetentionPolicy{Default: engine.Retention{Raw: 5 * day}}); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{
-		"5 timestamp 2024-01-06T10:30:00Z is older than the retention of 5 days",
-		"6 timestamp 2024-01-04T10:30:00Z is older than the retention of 5 days",
+	want = []string{
+		"6 timestamp 2024-01-06T10:30:00Z is older than the retention of 5 days",
+		"7 timestamp 2024-01-04T10:30:00Z is older than the retention of 5 days",
 	}
 	if diff := cmp.Diff(want, decode("2d")); diff != "" {
 		t.Errorf("after SetRetention (-want +got):\n%s", diff)
