@@ -144,6 +144,7 @@ func (t *workerTask) step(ctx context.Context, class int, s step) (err error) {
 	if err != nil {
 		return err
 	}
+	t.explain.Tiers[s.tier] = true
 	if !s.exact {
 		t.q.inexact.Store(true)
 	}

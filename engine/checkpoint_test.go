@@ -39,7 +39,7 @@ func TestPartitionStateExample(t *testing.T) {
 	if got, err := decodePartitionMeta([]byte{0}); err != nil || got.Flushed <= got.Compacted {
 		t.Fatalf("the bare state is decoded as %+v, %v", got, err)
 	}
-	for length := range len(want) {
+	for length := range want {
 		if _, err := decodePartitionMeta(want[:length]); !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("the first %d bytes are decoded with error %v", length, err)
 		}

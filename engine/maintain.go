@@ -281,7 +281,7 @@ func (db *DB) dropTombstones(done []tombstone) error {
 // pause keeps maintenance to its share of a processor after work of some length, and says whether to go on.
 func (db *DB) pause(ctx context.Context, p pass, worked time.Duration) error {
 	if db.diskFull.Load() {
-		return errStopped
+		return fmt.Errorf("%w: %w", errStopped, ErrDiskFull)
 	}
 	rest := time.Duration(0)
 	if p.share < 1 && db.jobs.hurried.Load() == 0 {
@@ -291,7 +291,7 @@ func (db *DB) pause(ctx context.Context, p pass, worked time.Duration) error {
 	defer timer.Stop()
 	select {
 	case <-db.stop:
-		return errStopped
+		return fmt.Errorf("%w: %w", errStopped, ErrClosed)
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:

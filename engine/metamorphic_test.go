@@ -345,7 +345,7 @@ func (m *metamorphic) compareSamples(selection Selection, limit int) {
 			} else {
 				last = at
 			}
-			if known := m.oracle.find(s.Name, s.Tags); s.Unit != known.Unit && !(s.Unit == "" && known.forgotten) {
+			if known := m.oracle.find(s.Name, s.Tags); s.Unit != known.Unit && (s.Unit != "" || !known.forgotten) {
 				m.fail("series %v has unit %q, want %q", s, s.Unit, known.Unit)
 			}
 			got = append(got, oracleRow{string(model.AppendIdentity(nil, s.Name, s.Tags)), row.Time, math.Float64bits(row.Value)})

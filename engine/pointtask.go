@@ -96,6 +96,7 @@ func (t *workerTask) rawStored(s step) bool {
 
 // rawSpan takes in the raw samples of a series in a span.
 func (t *workerTask) rawSpan(i int, span model.Span) error {
+	t.explain.Tiers[model.TierRaw] = true
 	for _, day := range daysOf(span.From, span.To) {
 		if _, found := t.raw[day]; !found {
 			continue

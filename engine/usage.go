@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/model"
@@ -11,9 +12,9 @@ import (
 // add up to Tables.
 //
 // What is in the chunk store's memory and not in a table yet isn't counted, but by its log, which is in
-// ChunkStore. A table that holds one kind only counts in full; one that holds several is divided by its data
-// blocks, some 4 KiB each, of which one at a border counts for either kind, and its index and filters are
-// Rest. What was deleted or replaced counts until a compaction of the tables has dropped it.
+// ChunkStore. A table with several kinds is divided by its data blocks, of 4 KiB or a single larger value
+// each: a block at a border counts as the kind before it, and the table's index and filters as its last kind.
+// What was deleted or replaced counts until a compaction of the tables has dropped it.
 type Usage struct {
 	RawChunks    uint64 // samples
 	RawPostings  uint64 // index of the samples
@@ -22,9 +23,9 @@ type Usage struct {
 	Points1h     uint64 // without their sketches
 	Sketches     uint64 // of the hours
 	TierPostings uint64 // index of the points and sketches
-	Rest         uint64 // state, marks of changes, deletes, the head's image; index and filters of mixed tables
+	Rest         uint64 // state, marks of changes, deletes, the head's image
 
-	Tables     uint64 // that are part of the chunk store's current version
+	Tables     uint64 // that hold data now
 	ChunkStore uint64 // all of it, with its own log and tables that readers still hold; Stats.DiskBytes
 	WAL        uint64 // Stats.WALBytes
 }
@@ -36,36 +37,35 @@ func (db *DB) Usage() (Usage, error) {
 	}
 	defer db.leave()
 	var u Usage
-	ofTier := func(prefix byte, tier model.Tier) []byte { return []byte{prefix, byte(tier)} }
-	known := uint64(0)
-	for _, part := range []struct {
-		bytes  *uint64
-		prefix []byte
+	of := func(prefix ...byte) []byte { return keys.PrefixEnd(prefix) }
+	counted := uint64(0)
+	for _, kind := range []struct { // in the order of the keys, each up to a key
+		bytes *uint64
+		upper []byte
 	}{
-		{&u.RawChunks, ofTier(keys.PrefixChunk, model.TierRaw)},
-		{&u.RawPostings, ofTier(keys.PrefixPosting, model.TierRaw)},
-		{&u.Catalogue, []byte{keys.PrefixSeries}},
-		{&u.Catalogue, []byte{keys.PrefixIdentity}},
-		{&u.Catalogue, []byte{keys.PrefixName}},
-		{&u.Points5m, ofTier(keys.PrefixChunk, model.Tier5m)},
-		{&u.Points1h, ofTier(keys.PrefixChunk, model.Tier1h)},
-		{&u.Sketches, []byte{keys.PrefixSketch}},
-		{&u.TierPostings, ofTier(keys.PrefixPosting, model.Tier5m)},
-		{&u.TierPostings, ofTier(keys.PrefixPosting, model.Tier1h)},
+		{&u.Rest, of(keys.PrefixPartition)},
+		{&u.Catalogue, of(keys.PrefixName)},
+		{&u.RawPostings, of(keys.PrefixPosting, byte(model.TierRaw))},
+		{&u.TierPostings, of(keys.PrefixPosting)},
+		{&u.Rest, of(keys.PrefixDirty)},
+		{&u.RawChunks, of(keys.PrefixChunk, byte(model.TierRaw))},
+		{&u.Points5m, of(keys.PrefixChunk, byte(model.Tier5m))},
+		{&u.Points1h, of(keys.PrefixChunk)},
+		{&u.Sketches, of(keys.PrefixSketch)},
+		{&u.Rest, []byte{math.MaxUint8}},
 	} {
-		lower, upper := keys.Range(part.prefix)
-		bytes, err := db.chunks.EstimateDiskUsage(lower, upper)
+		// From the first key each time, so that no block counts twice.
+		upTo, err := db.chunks.EstimateDiskUsage(nil, kind.upper)
 		if err != nil {
 			return Usage{}, fmt.Errorf("measure the tables: %w", err)
 		}
-		*part.bytes += bytes
-		known += bytes
+		if upTo > counted { // else this kind has nothing, or a compaction has just ended
+			*kind.bytes += upTo - counted
+			counted = upTo
+		}
 	}
-	metrics := db.chunks.Metrics()
-	// Blocks at borders count twice, and tables come and go between two measurements.
-	u.Tables = max(metrics.Table.Local.LiveSize, known)
-	u.Rest = u.Tables - known
-	u.ChunkStore = metrics.DiskSpaceUsage()
-	u.WAL = uint64(max(db.log.Size(), 0))
+	u.Tables = counted
+	u.ChunkStore = db.chunks.Metrics().DiskSpaceUsage()
+	u.WAL = uint64(db.log.Size())
 	return u, nil
 }

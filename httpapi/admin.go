@@ -93,7 +93,7 @@ func (s *Server) startJob(r *request, name string, job func(context.Context) (an
 		switch {
 		case err == nil:
 			s.logger.Info("a job that was asked for is done", "job", name, "request_id", id, "done", done)
-		case errors.Is(err, context.Canceled) || errors.Is(err, engine.ErrClosed):
+		case s.base.Err() != nil || errors.Is(err, engine.ErrClosed):
 			s.logger.Info("a job that was asked for was cut short by the shutdown", "job", name, "request_id", id)
 		default:
 			s.logger.Error("a job that was asked for failed", "job", name, "request_id", id, "error", err)
