@@ -339,7 +339,7 @@ func (j *dayJob) count() {
 	c.chunksOut.Add(int64(j.done.ChunksOut))
 	c.bytesIn.Add(int64(j.done.BytesIn))
 	c.bytesOut.Add(int64(j.done.BytesOut))
-	j.db.opts.Logger.Debug("maintained a day", "day", spellDay(j.number), "series", j.visited, "chunks_before", j.done.ChunksIn,
+	j.db.opts.Logger.Info("maintained a day", "day", spellDay(j.number), "series", j.visited, "chunks_before", j.done.ChunksIn,
 		"chunks_after", j.done.ChunksOut, "bytes_before", j.done.BytesIn, "bytes_after", j.done.BytesOut,
 		"rolled_through", time.Unix(0, j.through).UTC(), "took", j.db.opts.Now().Sub(j.began))
 }

@@ -127,7 +127,7 @@ func compactTables(t *testing.T, db *DB) {
 // TestDiskBudget holds the store to its bytes a sample, all overhead included, when a day is over, rolled up
 // and compacted; and to every value, bit for bit. With COLLECTOR_WORKLOAD=full it takes all 100 hosts.
 func TestDiskBudget(t *testing.T) {
-	hosts := 20
+	hosts := 10
 	if os.Getenv("COLLECTOR_WORKLOAD") == "full" {
 		hosts = 100
 	}

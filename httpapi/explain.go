@@ -14,6 +14,7 @@ type explanation struct {
 	ChunksRead     *int           `json:"chunks_read"`    // decoded
 	ChunksSkipped  *int           `json:"chunks_skipped"` // outside the range, or their header said enough
 	SamplesDecoded *int           `json:"samples_decoded"`
+	Tiers          []string       `json:"tiers"`     // that were read
 	Points         map[string]int `json:"points"`    // of rollups, read by tier
 	Stages         stageTimes     `json:"stages_ms"` // of this request
 }
@@ -35,12 +36,19 @@ func (s *Server) explain(a *answer, asking, encoding time.Duration) explanation 
 	e := explanation{Cache: "none", Stages: stageTimes{Encode: stage(encoding)}}
 	if a.aggregated == nil {
 		e.Series = len(a.samples.Series)
+		e.Tiers = []string{model.TierRaw.String()}
 		e.Stages.Read = stage(asking)
 		return e
 	}
 	found := &a.aggregated.Explain
 	e.Series = a.aggregated.SeriesCount
 	e.ChunksRead, e.ChunksSkipped, e.SamplesDecoded = &found.ChunksRead, &found.ChunksSkipped, &found.SamplesDecoded
+	e.Tiers = []string{}
+	for tier, read := range found.Tiers {
+		if read {
+			e.Tiers = append(e.Tiers, model.Tier(tier).String())
+		}
+	}
 	e.Points = map[string]int{}
 	for _, tier := range []model.Tier{model.Tier5m, model.Tier1h} {
 		e.Points[tier.String()] = found.Points[tier]

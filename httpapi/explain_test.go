@@ -33,16 +33,16 @@ func TestExplain(t *testing.T) {
 		stages      []string
 	}{
 		{"points of five minutes", "&granularity=5m&aggregation=avg", map[string]any{
-			"series": 1.0, "cache": "miss", "chunks_read": 1.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(12, 0),
+			"series": 1.0, "cache": "miss", "chunks_read": 1.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(12, 0), "tiers": []any{"5m"},
 		}, []string{"find", "read", "encode"}},
 		{"the same again", "&granularity=5m&aggregation=avg", map[string]any{
-			"series": 1.0, "cache": "hit", "chunks_read": 1.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(12, 0),
+			"series": 1.0, "cache": "hit", "chunks_read": 1.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(12, 0), "tiers": []any{"5m"},
 		}, []string{"cache", "encode"}},
 		{"raw samples", "", map[string]any{
-			"series": 1.0, "cache": "none", "chunks_read": nil, "chunks_skipped": nil, "samples_decoded": nil, "points": nil,
+			"series": 1.0, "cache": "none", "chunks_read": nil, "chunks_skipped": nil, "samples_decoded": nil, "points": nil, "tiers": []any{"raw"},
 		}, []string{"read", "encode"}},
 		{"nothing", "&source=nobody&aggregation=avg", map[string]any{
-			"series": 0.0, "cache": "miss", "chunks_read": 0.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(0, 0),
+			"series": 0.0, "cache": "miss", "chunks_read": 0.0, "chunks_skipped": 0.0, "samples_decoded": 0.0, "points": points(0, 0), "tiers": []any{},
 		}, []string{"find", "read", "encode"}},
 	}
 	ts := rolledServer(t, engine.Options{ResultCacheBytes: 1 << 20})
