@@ -54,7 +54,8 @@ func toInteger(v float64, exponent uint8) (k int64, ok bool) {
 	if !(math.Abs(scaled) <= maxInteger) {
 		return 0, false
 	}
-	return int64(scaled), math.Float64bits(scaled/powers[exponent]) == math.Float64bits(v)
+	k = int64(scaled) // which has no -0
+	return k, math.Float64bits(float64(k)/powers[exponent]) == math.Float64bits(v)
 }
 
 // exponentOf raises the exponent until all values are decimals with so many places, if there is one.

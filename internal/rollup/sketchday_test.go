@@ -1,11 +1,13 @@
 package rollup
 
 import (
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/flopynet/collector/internal/doctest"
 	"github.com/flopynet/collector/internal/sketch"
+	"github.com/flopynet/collector/model"
 )
 
 // TestSketchOfADay compares the sketch of each day with that of its hours.
@@ -67,5 +69,14 @@ func TestSketchExamples(t *testing.T) {
 	Roll(&c, 2, times, values)
 	if got, want := Encode(nil, key, 2, &c), doctest.Example(t, "points"); !slices.Equal(got, want) {
 		t.Errorf("points are stored as %x, the document says %x", got, want)
+	}
+}
+
+func TestNegativeZeroIsKept(t *testing.T) {
+	var c Columns
+	Roll(&c, model.Tier5m, []int64{0, 300e9}, []float64{1.5, math.Copysign(0, -1)})
+	_, got := decode(t, testKey, Encode(nil, testKey, model.Tier5m, &c), WantAll)
+	if last := got.Lasts[1]; !math.Signbit(last) || !math.Signbit(got.Mins[1]) {
+		t.Fatalf("-0 came back as %v and %v", last, got.Mins[1])
 	}
 }
