@@ -27,10 +27,16 @@ type flushState struct {
 	units   map[model.SeriesID]struct{} // whose unit the catalogue doesn't have yet
 }
 
-// setUnit makes a logged unit visible and notes that the catalogue has to learn it.
+// setUnit makes a logged unit visible and notes that the catalogue has to learn it. Results that were kept
+// may tell another one.
 func (db *DB) setUnit(id model.SeriesID, unit string) {
-	if db.active.SetUnit(id, unit) {
-		db.noteUnits(id)
+	before := db.active.Unit(id)
+	if !db.active.SetUnit(id, unit) {
+		return
+	}
+	db.noteUnits(id)
+	if before != "" {
+		db.results.clear()
 	}
 }
 

@@ -172,6 +172,15 @@ func TestRetentionRules(t *testing.T) {
 			t.Errorf("day %d: that it has no chunks of memory is %v, %v", c.day, empty, err)
 		}
 	}
+	// Days 5 to 7 have raw samples, and of memory points alone: a delete takes these, and raw ones of day 8.
+	result := w.remove("memory", "a", worldStart+5*day+7*hour+1, worldStart+8*day+10*hour+1)
+	if result.From != worldStart+5*day+7*hour || result.To != worldStart+8*day+10*hour+1 {
+		t.Errorf("the delete took %+v", result)
+	}
+	all()
+	w.maintain()
+	w.checkNothing(map[byte]string{keys.PrefixTombstone: "tombstones"})
+	all()
 	w.restart(true)
 	all()
 	w.maintain()

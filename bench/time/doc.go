@@ -10,6 +10,6 @@
 //
 // COLLECTOR_BENCH_DAYS is how many days there are: of 365 and of 10. COLLECTOR_BENCH_DIR keeps the year's
 // store in that folder, and a later run with the same number of days asks it again without making it anew.
-// COLLECTOR_BENCH_PROFILES is a folder for a CPU profile of each phase and query.
+// COLLECTOR_BENCH_PROFILES is a folder for profiles of each phase and query, of the CPU and of the heap after it.
 // COLLECTOR_BENCH_SERIES is how many series are new on each day of Churn, of 100,000.
 package timebench

@@ -118,7 +118,8 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// profiled writes a CPU profile of fn if the environment asks for profiles.
+// profiled writes a CPU profile of fn, and one of what is in memory after it, if the environment asks for
+// profiles.
 func profiled(b *testing.B, name string, fn func()) {
 	b.Helper()
 	dir := os.Getenv("COLLECTOR_BENCH_PROFILES")
@@ -126,19 +127,23 @@ func profiled(b *testing.B, name string, fn func()) {
 		fn()
 		return
 	}
-	file, err := os.Create(filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+".pprof"))
-	if err != nil {
+	create := func(kind string) *os.File {
+		file, err := os.Create(filepath.Join(dir, strings.ReplaceAll(name, " ", "-")+kind))
+		if err != nil {
+			b.Fatal(err)
+		}
+		return file
+	}
+	cpu, heap := create(".cpu"), create(".heap")
+	if err := pprof.StartCPUProfile(cpu); err != nil {
 		b.Fatal(err)
 	}
 	defer func() {
-		if err := file.Close(); err != nil {
+		pprof.StopCPUProfile()
+		if err := errors.Join(pprof.WriteHeapProfile(heap), cpu.Close(), heap.Close()); err != nil {
 			b.Fatal(err)
 		}
 	}()
-	if err := pprof.StartCPUProfile(file); err != nil {
-		b.Fatal(err)
-	}
-	defer pprof.StopCPUProfile()
 	fn()
 }
 
