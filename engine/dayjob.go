@@ -179,7 +179,7 @@ func (j *dayJob) visit() error {
 	if !deleted && !j.changed.Contains(id) {
 		begin = max(begin, j.meta.RolledThrough) // what lies before holds
 	}
-	if begin < j.through {
+	if begin < j.through || deleted {
 		if err := j.roll(id, nameID, begin); err != nil {
 			return fmt.Errorf("roll up series %d: %w", id, err)
 		}
@@ -204,14 +204,16 @@ func (j *dayJob) report() {
 	j.db.jobs.progress.Store(&jobProgress{job: "compact and roll up " + spellDay(j.number), series: j.visited, since: j.began})
 }
 
-// roll makes the series' points from begin to through anew.
+// roll makes the series' points from begin to through anew, and leaves none behind.
 func (j *dayJob) roll(id model.SeriesID, nameID uint64, begin int64) error {
 	times, values, err := j.day.Samples()
 	if err != nil {
 		return err
 	}
 	from, _ := slices.BinarySearch(times, begin)
-	to, _ := slices.BinarySearch(times, j.through)
+	to, _ := slices.BinarySearch(times, max(begin, j.through))
+	// Behind through lie at most points of a job that was stopped, of samples that may have been deleted since.
+	_, end := model.TierRaw.Bounds(j.number)
 	times, values = times[from:to], values[from:to]
 	j.hours.Reset()
 	rollup.RollSketches(&j.hours, times, values)
@@ -219,7 +221,7 @@ func (j *dayJob) roll(id model.SeriesID, nameID uint64, begin int64) error {
 		t.columns.Reset()
 		rollup.Roll(&t.columns, t.tier, times, values)
 		j.db.jobs.counters.points.Add(int64(t.columns.Len()))
-		remain, err := t.writer.Replace(j.batch, id, nameID, model.Span{From: begin, To: j.through}, &t.columns, &j.hours)
+		remain, err := t.writer.Replace(j.batch, id, nameID, model.Span{From: begin, To: end}, &t.columns, &j.hours)
 		if err != nil {
 			return err
 		}
