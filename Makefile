@@ -14,7 +14,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-tsdb fuzz clean
+.PHONY: build run test lint bench bench-tsdb bench-time fuzz clean
 
 # A static binary.
 build:
@@ -48,6 +48,10 @@ bench:
 # Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
 bench-tsdb:
 	cd bench/tsdb && $(GO) test -run '^$$' -bench . -benchtime 2s -count 3 -timeout 60m
+
+# A year of 100 series, and ten days of 100,000 new series each: some ten minutes and 3 GB of disk. Settings are in bench/time/doc.go.
+bench-time:
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench/time
 
 # Each fuzz target for FUZZTIME.
 fuzz:

@@ -202,7 +202,7 @@ func (s testStore) samplesOf(opts DayOptions) (out map[model.SeriesID]map[int64]
 }
 
 func sameVisible(a, b map[model.SeriesID]map[int64]uint64) bool {
-	return maps.EqualFunc(a, b, func(x, y map[int64]uint64) bool { return maps.Equal(x, y) })
+	return maps.EqualFunc(a, b, maps.Equal)
 }
 
 // TestDayWalk checks which series a walk meets, and with which samples.

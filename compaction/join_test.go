@@ -71,6 +71,8 @@ func TestJoin(t *testing.T) {
 		{"overlapping ones", []testChunk{evenly(1, 10, 0, 10, 10), evenly(1, 20, 50, 10, 10)}, nil, 0, 30, "1/20:0+15", 2, 1, false},
 		{"the same again", []testChunk{evenly(1, 10, 0, 10, 10), evenly(1, 20, 0, 10, 10)}, nil, 0, 30, "1/20:0+10", 2, 1, false},
 		{"a part is deleted", []testChunk{evenly(1, 10, 0, 600, 20)}, []bury{{1, 11, hourlySpan(1, 2)}}, 10, 30, "1/10:0+14", 1, 1, false},
+		{"a part is deleted by the first of two", []testChunk{evenly(1, 10, 0, 600, 20)},
+			[]bury{{1, 11, hourlySpan(1, 2)}, {1, 12, hourlySpan(20, 21)}}, 10, 30, "1/10:0+14", 1, 1, false},
 		{"another series' is", []testChunk{evenly(1, 10, 0, 600, 20)}, []bury{{2, 11, hourlySpan(1, 2)}}, 10, 30, "1/10:0+20", 0, 0, false},
 		{"the delete is older", []testChunk{evenly(1, 10, 0, 600, 20)}, []bury{{1, 10, hourlySpan(1, 2)}}, 10, 30, "1/10:0+20", 0, 0, false},
 		{"the first part is deleted", []testChunk{evenly(1, 10, 0, 600, 20)}, []bury{{1, 11, hourlySpan(0, 1)}}, 10, 30, "1/10:3600+14", 1, 1, false},

@@ -323,12 +323,12 @@ func TestTierWalk(t *testing.T) {
 // TestTierRemain empties spans of a series one by one: it says that nothing remains only when that is so.
 func TestTierRemain(t *testing.T) {
 	s, m := newTestStore(t), tierModel{}
-	for _, day := range []int64{0, 1, 5, 7, 8} { // lists of two days, one and two
+	for _, day := range []int64{0, 1, 5, 7, 8} { // a list of four days and one of one
 		span, times, values := dayOf(model.Tier1h, day, 1)
 		m.put(1, span, times, values)
 		s.replace(model.Tier1h, 1, span, times, values)
 	}
-	for _, day := range []int64{5, 3, 0, 8, 7, 1, 1} {
+	for _, day := range []int64{8, 5, 3, 0, 7, 1, 1} {
 		span, _, _ := dayOf(model.Tier1h, day, 1)
 		m.put(1, span, nil, nil)
 		s.check(m, model.Tier1h, 1, s.replace(model.Tier1h, 1, span, nil, nil))

@@ -61,7 +61,8 @@ func (db *DB) aggregate(ctx context.Context, r *AggregateRequest) (*AggregateRes
 	if len(found.ids) == 0 {
 		return result, nil
 	}
-	if result.Unit, err = db.unitOf(found.ids); err != nil {
+	result.unitIDs = slices.Clone(found.ids[:min(len(found.ids), 16)])
+	if result.Unit, err = db.unitOf(result.unitIDs); err != nil {
 		return nil, err
 	}
 	q := &aggregation{db: db, request: r, found: found, needs: needsOf(r.Functions, false)}

@@ -94,6 +94,7 @@ type workerTask struct {
 	out        *accumulator
 
 	raw      map[model.Partition]partitionMeta // of the class under way
+	through  int64                             // before it, theirs were dropped
 	states   []seriesState                     // by series of the task, if rate, increase or delta need them
 	times    []int64
 	values   []float64
@@ -111,7 +112,7 @@ func (t *workerTask) run(ctx context.Context) error {
 		}
 	}
 	for class, plan := range t.plans {
-		t.raw = plan.raw
+		t.raw, t.through = plan.raw, plan.through
 		for _, s := range plan.steps {
 			if err := t.step(ctx, class, s); err != nil {
 				return err

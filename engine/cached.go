@@ -19,6 +19,11 @@ func (db *DB) cached(r *AggregateRequest, read func() (*AggregateResult, error))
 	key := db.requestKey(r)
 	if value, found := db.results.get(key, db.changes.changedSince); found {
 		result := *value.(*AggregateResult)
+		unit, err := db.unitOf(result.unitIDs) // not data of an hour, so it may have changed
+		if err != nil {
+			return nil, err
+		}
+		result.Unit = unit
 		result.Explain.Cached = true
 		return &result, nil
 	}

@@ -93,11 +93,7 @@ func (f *flusher) image() error {
 		piece++
 		ids, f.times, f.values = ids[:0], f.times[:0], f.values[:0]
 	}
-	last := uint64(f.at.lsn)
-	if len(f.kept) == 0 {
-		last++ // an image of this very checkpoint is flushed now
-	}
-	return f.batch.DeleteRange([]byte{keys.PrefixHeadImage}, keys.AppendHeadImage(nil, last, 0), nil)
+	return f.batch.DeleteRange([]byte{keys.PrefixHeadImage}, keys.AppendHeadImage(nil, uint64(f.at.lsn), 0), nil)
 }
 
 func (f *flusher) imagePiece(piece uint64, ids []model.SeriesID) error {

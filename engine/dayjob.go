@@ -42,6 +42,7 @@ type dayJob struct {
 	tombstones []tombstone
 	marks      [][]byte // keys
 	changed    *index.Set
+	broken     index.Set // series whose points are damaged
 
 	day      *compaction.Day
 	tiers    []*jobTier
@@ -49,7 +50,6 @@ type dayJob struct {
 	visited  int // series, in all
 	series   int // of them in the batch
 	done     compaction.Joined
-	emptied  []emptiedSeries
 	hours    rollup.Sketches
 	began    time.Time
 	lastStop time.Time
@@ -65,19 +65,12 @@ type jobTier struct {
 	post      []model.SeriesID
 }
 
-// emptiedSeries has nothing left in a partition.
-type emptiedSeries struct {
-	index.Place
-	id     model.SeriesID
-	nameID uint64
-}
-
 // run does the job, or what there is of it to do.
 func (j *dayJob) run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, j.end()) }()
 	if err := j.begin(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, j.end()) }()
 	if !j.join && j.through == j.meta.RolledThrough && j.changed.IsEmpty() {
 		return nil
 	}
@@ -100,10 +93,11 @@ func (j *dayJob) run(ctx context.Context) (err error) {
 		}
 		j.lastStop = j.db.opts.Now()
 	}
-	if err := j.day.Close(); err != nil {
+	err = j.day.Close()
+	j.day = nil
+	if err != nil {
 		return err
 	}
-	j.day = nil
 	return j.finish()
 }
 
@@ -175,12 +169,18 @@ func (j *dayJob) visit() error {
 	if j.deletes != nil && !deleted {
 		return nil
 	}
-	begin, _ := model.TierRaw.Bounds(j.number)
-	if !deleted && !j.changed.Contains(id) {
+	begin, end := model.TierRaw.Bounds(j.number)
+	// What a delete hides may go with the chunks below, so that nobody comes back here for the points.
+	touched := slices.ContainsFunc(j.tombstones, func(t tombstone) bool { return t.Overlaps(begin, end) && t.series.Contains(id) })
+	if !touched && !j.changed.Contains(id) {
 		begin = max(begin, j.meta.RolledThrough) // what lies before holds
 	}
-	if begin < j.through || deleted {
-		if err := j.roll(id, nameID, begin); err != nil {
+	if begin < j.through || touched {
+		if err := j.roll(id, nameID, begin); errors.Is(err, compaction.ErrCorrupt) {
+			// Its points can't be made anew beside damaged ones. Samples answer for it, as for what has changed.
+			j.db.opts.Logger.Error("a series is not rolled up", "day", spellDay(j.number), "series", uint64(id), "err", err)
+			j.broken.Add(id)
+		} else if err != nil {
 			return fmt.Errorf("roll up series %d: %w", id, err)
 		}
 	}
@@ -190,9 +190,6 @@ func (j *dayJob) visit() error {
 			return fmt.Errorf("join the chunks of series %d: %w", id, err)
 		}
 		j.done.Add(done)
-		if done.Emptied {
-			j.emptied = append(j.emptied, emptiedSeries{index.Place{Tier: model.TierRaw, Partition: j.number}, id, nameID})
-		}
 	}
 	j.series++
 	j.visited++
@@ -226,7 +223,6 @@ func (j *dayJob) roll(id model.SeriesID, nameID uint64, begin int64) error {
 			return err
 		}
 		if !remain {
-			j.emptied = append(j.emptied, emptiedSeries{index.Place{Tier: t.tier, Partition: t.partition}, id, nameID})
 			continue
 		}
 		known, err := j.db.partitionSeries(t.tier, t.partition)
@@ -281,7 +277,7 @@ func (j *dayJob) commit() error {
 	return nil
 }
 
-// finish commits what is left together with the day's new state, then takes emptied series out of the index.
+// finish commits what is left, then the day's new state.
 func (j *dayJob) finish() error {
 	if err := j.commit(); err != nil {
 		return err
@@ -290,9 +286,6 @@ func (j *dayJob) finish() error {
 		if err := j.finishState(); err != nil {
 			return err
 		}
-	}
-	if err := j.db.unpost(j.emptied); err != nil {
-		return err
 	}
 	j.count()
 	return nil
@@ -313,6 +306,9 @@ func (j *dayJob) finishState() error {
 			return err
 		}
 	}
+	if err := j.markBroken(); err != nil {
+		return err
+	}
 	if err := putPartition(j.batch, model.TierRaw, j.number, state.meta); err != nil {
 		return err
 	}
@@ -325,6 +321,17 @@ func (j *dayJob) finishState() error {
 			p.fresh -= j.fresh
 		}
 	})
+	return nil
+}
+
+// markBroken marks the series that could not be rolled up in all hours that are said to be.
+func (j *dayJob) markBroken() error {
+	begin, _ := model.TierRaw.Bounds(j.number)
+	for at := begin / hour; at < j.through/hour && !j.broken.IsEmpty(); at++ {
+		if err := index.PutDirty(j.batch, model.TierRaw, j.number, at, uint64(j.newest), &j.broken); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

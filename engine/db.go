@@ -83,6 +83,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		results: newResultCache(opts.ResultCacheBytes),
 	}
 	db.jobs.request = make(chan struct{}, 1)
+	db.jobs.sweep = true // an earlier process may not have come to it
 	db.flush.request = make(chan struct{}, 1)
 	defer func() {
 		if err != nil {

@@ -27,17 +27,11 @@ type flushState struct {
 	units   map[model.SeriesID]struct{} // whose unit the catalogue doesn't have yet
 }
 
-// setUnit makes a logged unit visible and notes that the catalogue has to learn it. Results that were kept
-// may tell another one.
+// setUnit makes a logged unit visible and notes that the catalogue has to learn it: changed or not, since the
+// log names the series, which the catalogue then must not forget.
 func (db *DB) setUnit(id model.SeriesID, unit string) {
-	before := db.active.Unit(id)
-	if !db.active.SetUnit(id, unit) {
-		return
-	}
+	db.active.SetUnit(id, unit)
 	db.noteUnits(id)
-	if before != "" {
-		db.results.clear()
-	}
 }
 
 // noteUnits makes the next flush store the units of the series.
@@ -90,19 +84,26 @@ func (db *DB) Flush() error {
 func (db *DB) flushHead(all bool) error {
 	db.flush.mu.Lock()
 	defer db.flush.mu.Unlock()
+	if all {
+		// An empty batch gives this flush an LSN of its own: chunks and marks of the same seq as those of the flush
+		// before would pass for ones that a job has seen.
+		if err := db.pipe.submit(commits.Get().(*commit)); err != nil {
+			return err
+		}
+	}
 	var at cut
 	var frozen []head.Frozen
 	barrier := commits.Get().(*commit)
 	barrier.barrier = func(c cut) {
 		at = c
-		if at.lsn > db.flush.checkpoint || all {
+		if at.lsn > db.flush.checkpoint {
 			frozen = db.head.Freeze(db.period(), uint64(c.lsn))
 		}
 	}
 	if err := db.pipe.submit(barrier); err != nil {
 		return err
 	}
-	if len(frozen) > 0 || at.lsn > db.flush.checkpoint { // else nothing was written since
+	if at.lsn > db.flush.checkpoint { // else nothing was written since
 		if err := db.flushFrozen(at, frozen, all); err != nil {
 			return err
 		}
@@ -127,6 +128,7 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 	f.split(frozen, all)
 	err := f.write(units)
 	if err != nil {
+		f.abandon()
 		db.noteUnits(units...)
 		db.flush.unsaved = f.newNames
 		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...), db.hiddenSince))

@@ -58,14 +58,25 @@ func newFlusher(db *DB, at cut, samples int) *flusher {
 }
 
 // touch returns what the flush adds to a partition so far.
-func (f *flusher) touch(number model.Partition) *touched {
-	t := f.touched[number]
-	if t == nil {
-		known, _ := f.db.partitionState(model.TierRaw, number)
-		t = &touched{posted: index.NewSet(), through: known.through()}
-		f.touched[number] = t
+// A new partition is stored before anything in it is, so that deletes and retention find what a crash leaves.
+func (f *flusher) touch(number model.Partition) (*touched, error) {
+	if t := f.touched[number]; t != nil {
+		return t, nil
 	}
-	return t
+	known, found := f.db.partitionState(model.TierRaw, number)
+	t := &touched{posted: index.NewSet(), through: known.through()}
+	f.touched[number] = t
+	if found && known.meta.Flushed > 0 {
+		return t, nil
+	}
+	return t, putPartition(f.batch, model.TierRaw, number, partitionMeta{})
+}
+
+// abandon remembers that what a failed flush wrote may be there: which series it posted has to be read again.
+func (f *flusher) abandon() {
+	for number := range f.touched {
+		f.db.updatePartition(model.TierRaw, number, func(p *partition) { p.series = nil })
+	}
 }
 
 // mark notes that samples of a series in [from, to] change, where they may have been rolled up.
@@ -146,12 +157,6 @@ func (f *flusher) writeGroup(ids []model.SeriesID) error {
 		}
 	}
 	for partition, builder := range postings {
-		// A partition is known before anything else of it is, so that retention finds what a crash leaves.
-		if _, known := f.db.partitionState(model.TierRaw, partition); !known {
-			if err := putPartition(f.batch, model.TierRaw, partition, partitionMeta{}); err != nil {
-				return err
-			}
-		}
 		if err := builder.Write(f.batch, model.TierRaw, partition); err != nil {
 			return err
 		}
@@ -304,10 +309,13 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 			f.expired += count
 			return nil
 		}
-		if err := f.post(series, partition, postings); err != nil {
+		t, err := f.touch(partition)
+		if err != nil {
 			return err
 		}
-		t := f.touch(partition)
+		if err := f.post(series, partition, t.posted, postings); err != nil {
+			return err
+		}
 		t.mark(id, minTime, maxTime)
 		t.chunks++
 		f.key = keys.AppendChunk(f.key[:0], keys.Chunk{Tier: model.TierRaw, Partition: partition, NameID: nameID,
@@ -357,8 +365,7 @@ func (f *flusher) writeMerged(view head.View, put putChunk) error {
 }
 
 // post adds the series to the postings that a partition lacks.
-func (f *flusher) post(series model.Series, partition model.Partition, postings map[model.Partition]*index.PostingsBuilder) error {
-	added := f.touch(partition).posted
+func (f *flusher) post(series model.Series, partition model.Partition, added *index.Set, postings map[model.Partition]*index.PostingsBuilder) error {
 	if added.Contains(series.ID) {
 		return nil
 	}

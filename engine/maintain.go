@@ -119,10 +119,14 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	defer db.jobs.mu.Unlock()
 	defer db.jobs.progress.Store(nil)
 	p.now = db.opts.Now().UnixNano()
-	if err := db.finishDeletes(ctx, p); err != nil {
-		return fmt.Errorf("finish deletes: %w", err)
+	finished := db.finishDeletes(ctx, p)
+	if finished != nil {
+		finished = fmt.Errorf("finish deletes: %w", finished)
 	}
-	tended := db.tendDays(ctx, p)
+	if errors.Is(finished, errStopped) || ctx.Err() != nil {
+		return finished
+	}
+	tended := errors.Join(finished, db.tendDays(ctx, p))
 	if errors.Is(tended, errStopped) || ctx.Err() != nil {
 		return tended
 	}
@@ -132,10 +136,11 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	if !db.jobs.sweep {
 		return tended
 	}
-	if err := db.sweepSeries(ctx); err != nil {
+	swept, err := db.sweepSeries(ctx)
+	if err != nil {
 		return errors.Join(tended, fmt.Errorf("drop series without samples: %w", err))
 	}
-	db.jobs.sweep = false
+	db.jobs.sweep = !swept
 	return tended
 }
 
@@ -238,6 +243,7 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 	if len(done) == 0 {
 		return nil
 	}
+	var failed []error
 	for _, number := range db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime) {
 		begin, end := model.TierRaw.Bounds(number)
 		hit := touching(done, begin, end)
@@ -245,8 +251,13 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 			continue
 		}
 		job := dayJob{db: db, pass: p, number: number, join: true, deletes: hit}
-		if err := job.run(ctx); err != nil {
+		err := job.run(ctx)
+		if errors.Is(err, errStopped) || ctx.Err() != nil {
 			return err
+		}
+		if err != nil { // these stay in force, the others don't wait for them
+			failed = append(failed, fmt.Errorf("%s: %w", spellDay(number), err))
+			done = slices.DeleteFunc(done, func(t tombstone) bool { return t.Overlaps(begin, end) })
 		}
 	}
 	for _, t := range done {
@@ -254,7 +265,55 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 			return err
 		}
 	}
-	return db.dropTombstones(done)
+	if err := db.unpostDeleted(done); err != nil {
+		return err
+	}
+	if len(done) == 0 {
+		return errors.Join(failed...)
+	}
+	return errors.Join(append(failed, db.dropTombstones(done))...)
+}
+
+// unpostDeleted takes series of finished deletes out of the postings of partitions in which nothing of them is left,
+// whichever job, of this process or an earlier one, took the last of it.
+func (db *DB) unpostDeleted(done []tombstone) error {
+	for tier := range model.Tier(model.Tiers) {
+		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {
+			begin, end := tier.Bounds(number)
+			ids := index.NewSet()
+			for _, t := range touching(done, begin, end) {
+				ids.Or(t.series)
+			}
+			if err := db.unpostEmpty(index.Place{Tier: tier, Partition: number}, ids); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (db *DB) unpostEmpty(where index.Place, ids *index.Set) error {
+	if ids.IsEmpty() {
+		return nil
+	}
+	db.flush.mu.Lock()
+	posted, err := db.partitionSeries(where.Tier, where.Partition)
+	if err == nil && posted != nil {
+		ids.And(posted)
+	}
+	db.flush.mu.Unlock()
+	if err != nil || posted == nil {
+		return err
+	}
+	series, err := db.describe(ids.AppendTo(nil))
+	if err != nil {
+		return err
+	}
+	var list []emptiedSeries
+	for _, s := range series {
+		list = append(list, emptiedSeries{s.ID, db.numberOf(s.Name)})
+	}
+	return db.unpostPartition(where, list)
 }
 
 // dropTombstones forgets tombstones that hide nothing any more.
@@ -286,6 +345,14 @@ func (db *DB) pause(ctx context.Context, p pass, worked time.Duration) error {
 	rest := time.Duration(0)
 	if p.share < 1 && db.jobs.hurried.Load() == 0 {
 		rest = time.Duration(float64(worked) * (1 - p.share) / p.share)
+	}
+	select { // both may be ready below, and then either might be taken
+	case <-db.stop:
+		return fmt.Errorf("%w: %w", errStopped, ErrClosed)
+	default:
+	}
+	if err := ctx.Err(); err != nil || rest == 0 {
+		return err
 	}
 	timer := time.NewTimer(rest)
 	defer timer.Stop()

@@ -287,8 +287,13 @@ func (m *metamorphic) selection() Selection {
 
 // maintain joins, rolls up, finishes deletes and drops what has expired.
 func (m *metamorphic) maintain() {
-	m.note("maintain at %d", m.now.Load())
-	if err := m.db.Maintain(context.Background()); err != nil {
+	maintain := m.db.Maintain
+	inBackground := m.random != nil && m.random.IntN(2) == 0
+	if inBackground { // without a flush before it
+		maintain = func(ctx context.Context) error { return m.db.maintain(ctx, pass{share: 1}) }
+	}
+	m.note("maintain at %d, in the background: %v", m.now.Load(), inBackground)
+	if err := maintain(context.Background()); err != nil {
 		m.fail("maintain: %v", err)
 	}
 	for _, s := range m.oracle.series {

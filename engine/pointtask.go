@@ -90,7 +90,8 @@ func (t *workerTask) addSketch(group, bucket int, encoded []byte) error {
 func (t *workerTask) rawStored(s step) bool {
 	return !slices.ContainsFunc(daysOf(s.from, s.to), func(day model.Partition) bool {
 		_, found := t.raw[day]
-		return !found
+		_, end := model.TierRaw.Bounds(day)
+		return !found && end <= t.through // else there never were any
 	})
 }
 

@@ -34,7 +34,8 @@ type pin struct {
 	snapshot   *pebble.Snapshot
 	nameID     uint64
 	stored     stored
-	partitions []model.Partition // raw ones that hold anything of [from, to), stored or in the head
+	inHead     map[model.Partition]bool // days of which the head has samples
+	partitions []model.Partition        // raw ones that hold anything of [from, to), stored or in the head
 }
 
 // pin takes a view of the series over [from, to). The caller closes it.
@@ -53,6 +54,7 @@ func (db *DB) pin(f found, from, to int64) *pin {
 			notePartitions(inHead, *view, from, to)
 		}
 	}
+	p.inHead = inHead
 	p.partitions = db.partitionsIn(model.TierRaw, from, to)
 	for partition := range inHead {
 		if _, stored := slices.BinarySearch(p.partitions, partition); !stored {

@@ -89,6 +89,8 @@ type AggregateResult struct {
 
 	RetentionBound bool // the range begins before raw samples have expired
 	Explain        Explain
+
+	unitIDs []model.SeriesID // those that Unit may be of
 }
 
 // Group holds the non-empty buckets of a group of series in time order.

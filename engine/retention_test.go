@@ -243,6 +243,22 @@ func TestRawShorterThanTiers(t *testing.T) {
 	}
 }
 
+// TestRolledBeforeDropped lets raw samples expire before their hours are old enough to be rolled up: that is done
+// before they go.
+func TestRolledBeforeDropped(t *testing.T) {
+	w := newAgedWorld(t, Options{RollupDelay: 6 * testDay, Retention: RetentionPolicy{Default: Retention{Raw: 2 * testDay, Hour: KeepForever, FiveMinutes: KeepForever}}})
+	w.setNow(w.now.Load() + testGrace)
+	for range 2 {
+		w.maintain()
+		if got := w.days(); !slices.Equal(got, []int{8, 9}) {
+			t.Errorf("the days %v are left", got)
+		}
+		w.compareTiers("load")
+		w.restart(true)
+		w.compareTiers("load")
+	}
+}
+
 // TestDroppedDaysStay makes the policy longer after days were dropped: that is remembered over a restart,
 // nothing is taken for these days any more, and what slips in all the same doesn't spoil their points.
 func TestDroppedDaysStay(t *testing.T) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -31,20 +32,25 @@ func (db *DB) retire(ctx context.Context, p pass) error {
 			return err
 		}
 	}
+	var failed []error
 	for tier := range model.Tier(model.Tiers) {
 		if e.policy.Shortest(tier) == KeepForever {
 			continue
 		}
 		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {
-			if err := db.retirePartition(ctx, p, e, index.Place{Tier: tier, Partition: number}, due); err != nil {
-				return fmt.Errorf("partition %d of tier %s: %w", number, tier, err)
+			err := db.retirePartition(ctx, p, e, index.Place{Tier: tier, Partition: number}, due)
+			if errors.Is(err, errStopped) || ctx.Err() != nil {
+				return err
+			}
+			if err != nil { // a day that is damaged doesn't keep the others
+				failed = append(failed, fmt.Errorf("partition %d of tier %s: %w", number, tier, err))
 			}
 			if err := db.pause(ctx, p, 0); err != nil {
 				return err
 			}
 		}
 	}
-	return db.pruneExpired()
+	return errors.Join(append(failed, db.pruneExpired())...)
 }
 
 // expiredClasses returns the classes of which nothing before end is kept in a tier.
@@ -59,7 +65,7 @@ func (e *expiry) expiredClasses(tier model.Tier, end, due int64) []int {
 }
 
 func (db *DB) retirePartition(ctx context.Context, p pass, e *expiry, where index.Place, due int64) error {
-	if !db.isDue(e, where, due) {
+	if db.expiry.load().changed != e.changed || !db.isDue(e, where, due) {
 		return nil
 	}
 	_, end := where.Tier.Bounds(where.Partition)

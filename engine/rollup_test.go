@@ -237,7 +237,7 @@ var changedPast = []struct {
 func TestPastChanges(t *testing.T) {
 	for _, limit := range []int{1 << 20, 50} {
 		sketched := limit == 50
-		w := newWorld(t, Options{ResultCacheBytes: 8 << 20, MaxExactSamples: limit, MaxResultPoints: 1 << 24})
+		w := newWorld(t, Options{ResultCacheBytes: 8 << 20, MaxExactSamples: limit, MaxResultPoints: 1 << 24, MinChunkSamples: 1})
 		for n := range int64(13) {
 			dense, from, to := n == 2 || n == 7, worldStart+n*day, worldStart+min((n+1)*day, 12*day+10*hour)
 			steps := [2]time.Duration{40 * time.Minute, 50 * time.Minute}

@@ -28,8 +28,9 @@ type changedHour struct {
 
 // plan is how the series of a class are read.
 type plan struct {
-	steps []step
-	raw   map[model.Partition]partitionMeta // where they have raw samples
+	steps   []step
+	raw     map[model.Partition]partitionMeta // where they have raw samples
+	through int64                             // before it, raw samples were dropped
 }
 
 // plans returns the plan for each class of the pin's series.
@@ -43,7 +44,7 @@ func (q *aggregation) plans(p *pin) ([]plan, error) {
 		tiers := tierPlan{from: q.from(), to: q.request.To, floors: floors, tiers: p.stored.tiers, edges: q.edges(), raw: raw}
 		tiers.serves[model.Tier5m] = !q.needs.values && !q.needs.sketch && !q.needs.moments
 		tiers.serves[model.Tier1h] = !q.needs.values
-		plans[class] = plan{steps: tiers.steps(), raw: raw}
+		plans[class] = plan{steps: tiers.steps(), raw: raw, through: floors.through}
 	}
 	return plans, nil
 }
@@ -64,8 +65,9 @@ func (q *aggregation) edges() []int64 {
 func (p *pin) readable(floors floors) map[model.Partition]partitionMeta {
 	raw := make(map[model.Partition]partitionMeta, len(p.partitions))
 	for _, day := range p.partitions {
-		if _, end := model.TierRaw.Bounds(day); end > floors.through {
-			raw[day] = p.stored.raw[day]
+		meta, stored := p.stored.raw[day] // not, if the day was dropped between the list and the snapshot
+		if _, end := model.TierRaw.Bounds(day); end > floors.through && (stored || p.inHead[day]) {
+			raw[day] = meta
 		}
 	}
 	return raw

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -9,49 +10,53 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
+// sweepGroup is how many series are dropped at once: meanwhile no new ones begin.
+const sweepGroup = 32 << 10
+
 // sweepSeries drops series that have no samples anywhere any more: from the catalogue and from memory. A
-// write that resolved one of them before is told to resolve it again.
-func (db *DB) sweepSeries(ctx context.Context) error {
+// write that resolved one of them before is told to resolve it again. It reports whether all were dropped.
+func (db *DB) sweepSeries(ctx context.Context) (all bool, err error) {
 	db.flush.mu.Lock() // no flush and no new postings meanwhile
 	defer db.flush.mu.Unlock()
 	gone, err := db.sweepable()
-	if err != nil || gone.IsEmpty() {
-		return err
-	}
-	series, err := db.describe(gone.AppendTo(nil))
 	if err != nil {
-		return err
+		return false, err
+	}
+	names, err := db.emptyNames(gone)
+	if err != nil {
+		return false, err
+	}
+	for group := range slices.Chunk(gone.AppendTo(nil), sweepGroup) {
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
+		dropped, err := db.dropSeries(group)
+		if err != nil || !dropped {
+			return false, err
+		}
+	}
+	if gone.IsEmpty() && len(names) == 0 {
+		return true, nil
+	}
+	db.jobs.counters.seriesDropped.Add(int64(gone.Len()))
+	db.opts.Logger.Info("dropped series without samples", "series", gone.Len(), "names", len(names))
+	return true, db.dropNames(names)
+}
+
+// dropSeries drops some series. At the moment at which they go, no write is between the building of its
+// frame and the head; batches that were resolved before are checked from then on, and who resolves one of
+// the series waits. It does nothing if one of them has got samples meanwhile.
+func (db *DB) dropSeries(ids []model.SeriesID) (bool, error) {
+	series, err := db.describe(ids)
+	if err != nil {
+		return false, err
 	}
 	b := db.chunks.NewBatch()
 	defer func() { _ = b.Close() }()
 	if err := index.DeleteSeries(db.chunks, b, series); err != nil {
-		return err
+		return false, err
 	}
-	names, err := db.emptyNames(gone)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := index.DeleteName(b, name); err != nil {
-			return err
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	dropped, err := db.dropSeries(b, gone, names)
-	if err != nil || !dropped {
-		return err
-	}
-	db.jobs.counters.seriesDropped.Add(int64(gone.Len()))
-	db.opts.Logger.Info("dropped series without samples", "series", gone.Len(), "names", len(names))
-	return nil
-}
-
-// dropSeries commits the batch and forgets the series. At the moment at which they go, no write is between
-// the building of its frame and the head; batches that were resolved before are checked from then on, and
-// who resolves one of the series waits. It does nothing if one of them has got samples meanwhile.
-func (db *DB) dropSeries(b *pebble.Batch, gone *index.Set, names []string) (bool, error) {
+	gone := index.NewSet(ids...)
 	db.resolveMu.Lock()
 	defer db.resolveMu.Unlock()
 	done, err := db.buryWhileIdle(b, gone)
@@ -60,13 +65,28 @@ func (db *DB) dropSeries(b *pebble.Batch, gone *index.Set, names []string) (bool
 	}
 	db.active.Drop(gone)
 	db.dropping.Store(nil)
+	return true, nil
+}
+
+// dropNames forgets the numbers of metric names that no series has.
+func (db *DB) dropNames(names []string) error {
+	b := db.chunks.NewBatch()
+	defer func() { _ = b.Close() }()
+	for _, name := range names {
+		if err := index.DeleteName(b, name); err != nil {
+			return err
+		}
+	}
+	if err := b.Commit(pebble.Sync); err != nil {
+		return err
+	}
 	db.store.mu.Lock()
 	defer db.store.mu.Unlock()
 	for _, name := range names {
 		delete(db.store.nameOf, db.store.names[name])
 		delete(db.store.names, name)
 	}
-	return true, nil
+	return nil
 }
 
 // buryWhileIdle commits the batch while the stages of the write path are empty, if the series still have no
@@ -74,8 +94,9 @@ func (db *DB) dropSeries(b *pebble.Batch, gone *index.Set, names []string) (bool
 func (db *DB) buryWhileIdle(b *pebble.Batch, gone *index.Set) (bool, error) {
 	release := db.pipe.hold()
 	defer release()
+	named := db.namedInLog()
 	for id := range gone.All() {
-		if db.head.Has(id) {
+		if db.head.Has(id) || named.Contains(id) {
 			return false, nil
 		}
 	}
@@ -110,15 +131,7 @@ func (db *DB) sweepable() (*index.Set, error) {
 			used.Or(series)
 		}
 	}
-	// What a delete has taken out of the head, and units without samples, the log still names.
-	for _, t := range db.tombstones.all() {
-		used.Or(t.series)
-	}
-	db.flush.unitsMu.Lock()
-	for id := range db.flush.units {
-		used.Add(id)
-	}
-	db.flush.unitsMu.Unlock()
+	used.Or(db.namedInLog())
 	gone := index.NewSet()
 	err := index.EachEntry(db.chunks, func(id model.SeriesID, _ uint64) error {
 		if id < db.flush.defined && !used.Contains(id) && !db.head.Has(id) {
@@ -129,22 +142,36 @@ func (db *DB) sweepable() (*index.Set, error) {
 	return gone, err
 }
 
-// emptyNames returns the names of which the catalogue has no series but those that go.
+// namedInLog returns series that the log may name though the head has nothing of them: what a delete has taken out of
+// it, and units without samples.
+func (db *DB) namedInLog() *index.Set {
+	named := index.NewSet()
+	for _, t := range db.tombstones.all() {
+		named.Or(t.series)
+	}
+	db.flush.unitsMu.Lock()
+	defer db.flush.unitsMu.Unlock()
+	for id := range db.flush.units {
+		named.Add(id)
+	}
+	return named
+}
+
+// emptyNames returns the names that no series of the catalogue has but those that go. The caller holds
+// flush.mu.
 func (db *DB) emptyNames(gone *index.Set) ([]string, error) {
-	empty := make(map[uint64]bool)
+	used := make(map[uint64]bool)
 	err := index.EachEntry(db.chunks, func(id model.SeriesID, nameID uint64) error {
-		if gone.Contains(id) {
-			if _, known := empty[nameID]; !known {
-				empty[nameID] = true
-			}
-		} else {
-			empty[nameID] = false
+		if !gone.Contains(id) {
+			used[nameID] = true
 		}
 		return nil
 	})
+	db.store.mu.RLock()
+	defer db.store.mu.RUnlock()
 	var names []string
-	for nameID, isEmpty := range empty {
-		if name, found := db.nameOf(nameID); isEmpty && found {
+	for name, nameID := range db.store.names {
+		if !used[nameID] && !slices.Contains(db.flush.unsaved, name) {
 			names = append(names, name)
 		}
 	}

@@ -73,17 +73,19 @@ func TestSweepLeavesNoTrace(t *testing.T) {
 	w.compare("one-off")
 }
 
-// TestSweepSparesWhatTheLogHas deletes all of three series, of which then one gets a sample and another a unit that
-// only the log has. The third goes.
+// TestSweepSparesWhatTheLogHas deletes all of some series, of which then one gets a sample, another a unit and a
+// third a sample that is deleted, too, which only the log has. The fourth goes.
 func TestSweepSparesWhatTheLogHas(t *testing.T) {
 	w := newWorld(t, Options{MinChunkSamples: 1})
-	for _, host := range []string{"sampled", "named", "gone"} {
+	for _, host := range []string{"sampled", "named", "deleted", "gone"} {
 		w.sample("load", host, worldStart, 1)
 	}
 	w.flush()
 	w.remove("load", "", worldStart, worldStart+1)
 	w.flush() // finishing the delete needs its place in the log behind a checkpoint
 	w.sample("load", "sampled", worldStart+hour, 2)
+	w.sample("load", "deleted", worldStart+hour, 2)
+	w.remove("load", "deleted", worldStart, worldStart+day)
 	id, err := w.db.Resolve("load", tagsOf("named"))
 	if err != nil {
 		t.Fatal(err)
@@ -96,12 +98,29 @@ func TestSweepSparesWhatTheLogHas(t *testing.T) {
 	if err := w.db.maintain(t.Context(), pass{force: true, share: 1}); err != nil { // without a flush
 		t.Fatal(err)
 	}
-	if series, dropped := w.db.active.Len(), w.db.Stats().Maintenance.SeriesDropped; series != 2 || dropped != 1 {
-		t.Errorf("%d series are there, %d were dropped", series, dropped)
+	if stats := w.db.Stats(); stats.Series != 3 || stats.Maintenance.SeriesDropped != 1 || stats.Maintenance.PendingDeletes != 1 {
+		t.Errorf("%d series are there; %+v", stats.Series, stats.Maintenance)
 	}
 	w.restart(true)
 	w.sample("load", "named", worldStart, 1)
 	w.oracle.find("load", tagsOf("named")).Unit = "percent"
+	w.compare("load")
+}
+
+// TestSweepGivesUp has a series that got a sample after it was found to be without: nothing goes then.
+func TestSweepGivesUp(t *testing.T) {
+	w := newWorld(t, Options{})
+	w.sample("load", "a", worldStart, 1)
+	id, err := w.db.Resolve("load", tagsOf("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.flush() // so that the catalogue knows it
+	w.sample("load", "a", worldStart+1, 1)
+	epoch := w.db.Epoch()
+	if dropped, err := w.db.dropSeries([]model.SeriesID{id}); err != nil || dropped || w.db.Epoch() != epoch {
+		t.Errorf("that it was dropped is %v, %v", dropped, err)
+	}
 	w.compare("load")
 }
 

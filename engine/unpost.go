@@ -14,20 +14,13 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// unpost takes series out of the postings of partitions in which they have nothing left.
-func (db *DB) unpost(emptied []emptiedSeries) error {
-	byPartition := make(map[index.Place][]emptiedSeries)
-	for _, e := range emptied {
-		byPartition[e.Place] = append(byPartition[e.Place], e)
-	}
-	for where, list := range byPartition {
-		if err := db.unpostPartition(where, list); err != nil {
-			return fmt.Errorf("take series out of the postings: %w", err)
-		}
-	}
-	return nil
+// emptiedSeries may have nothing left in a partition.
+type emptiedSeries struct {
+	id     model.SeriesID
+	nameID uint64
 }
 
+// unpostPartition takes those of the series out of a partition's postings that have nothing left in it.
 func (db *DB) unpostPartition(where index.Place, list []emptiedSeries) error {
 	db.flush.mu.Lock() // a flush could give one of them new samples
 	defer db.flush.mu.Unlock()
@@ -122,7 +115,6 @@ func (db *DB) cutPartition(where index.Place, t tombstone, round int) (more bool
 	defer func() { err = errors.Join(err, writer.Close()) }()
 	b := db.chunks.NewBatch()
 	defer func() { err = errors.Join(err, b.Close()) }()
-	var emptied []emptiedSeries
 	e := db.expiry.load()
 	for _, s := range series {
 		spans := db.goneSpans(where, t.Span, e.expired.Through(s.Name, s.Source()))
@@ -130,13 +122,8 @@ func (db *DB) cutPartition(where index.Place, t tombstone, round int) (more bool
 			continue
 		}
 		more = more || round+1 < len(spans)
-		nameID := db.numberOf(s.Name)
-		remain, err := writer.Replace(b, s.ID, nameID, spans[round], &rollup.Columns{}, &rollup.Sketches{})
-		if err != nil {
+		if _, err := writer.Replace(b, s.ID, db.numberOf(s.Name), spans[round], &rollup.Columns{}, &rollup.Sketches{}); err != nil {
 			return false, fmt.Errorf("series %d: %w", s.ID, err)
-		}
-		if !remain {
-			emptied = append(emptied, emptiedSeries{where, s.ID, nameID})
 		}
 		if b.Len() >= jobBatchBytes {
 			if err := b.Commit(pebble.NoSync); err != nil {
@@ -145,10 +132,7 @@ func (db *DB) cutPartition(where index.Place, t tombstone, round int) (more bool
 			b.Reset()
 		}
 	}
-	if err := b.Commit(pebble.NoSync); err != nil {
-		return false, err
-	}
-	return more, db.unpost(emptied)
+	return more, b.Commit(pebble.NoSync)
 }
 
 // numberOf returns the number of a metric's name, 0 if it has none.

@@ -20,8 +20,11 @@ const (
 // becomes durable with the first batch that writes to it.
 func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 	identity := model.AppendIdentity(make([]byte, 0, 256), name, tags)
+	// Loaded before the look-up: what is found after nothing was being dropped is alive, or the batch's epoch is
+	// older than the dropping and its ids are checked.
+	gone := db.dropping.Load()
 	if id, found := db.active.Lookup(identity); found {
-		if gone := db.dropping.Load(); gone == nil || !gone.Contains(id) {
+		if gone == nil || !gone.Contains(id) {
 			return id, nil
 		}
 	}

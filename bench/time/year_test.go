@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -160,8 +161,8 @@ func (y *year) queries(b *testing.B) {
 	for _, rank := range ranks {
 		percentiles = append(percentiles, engine.Function{Kind: engine.Quantile, Quantile: rank})
 	}
-	summary := append(percentiles[:len(percentiles):len(percentiles)], engine.Function{Kind: engine.Count}, engine.Function{Kind: engine.Min},
-		engine.Function{Kind: engine.Max}, engine.Function{Kind: engine.Avg}, engine.Function{Kind: engine.Stddev})
+	statistics := []engine.Function{{Kind: engine.Count}, {Kind: engine.Min}, {Kind: engine.Max}, {Kind: engine.Avg}, {Kind: engine.Stddev}}
+	summary := slices.Concat(percentiles, statistics)
 	for _, q := range []struct {
 		name    string
 		request engine.AggregateRequest
