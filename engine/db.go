@@ -127,7 +127,7 @@ func lockError(dir string, err error) error {
 
 // openChunks opens the chunk store and reads what is small and always needed of it.
 func (db *DB) openChunks() error {
-	cache := pebble.NewCache(db.opts.CacheBytes)
+	cache := pebble.NewCache(db.opts.CacheBytes + 2*memTableBytes)
 	defer cache.Unref()
 	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), db.pebbleOptions(cache))
 	if err != nil {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +12,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/model"
 	"github.com/flopynet/collector/wal"
 )
@@ -207,18 +211,11 @@ func TestHeadLimit(t *testing.T) {
 	closeDB(t, db)
 }
 
-// TestFlushFailsAndIsRepeated fails a flush in its middle by a read error of the chunk store. Nothing
-// may be lost or doubled by that, and the next flush succeeds.
+// TestFlushFailsAndIsRepeated fails a flush in its middle, by a posting that it can't read. Nothing may be lost
+// or doubled by that, and the next flush succeeds.
 func TestFlushFailsAndIsRepeated(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	var broken atomic.Bool
-	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if broken.Load() && op.Kind.ReadOrWrite() == errorfs.OpIsRead && strings.HasSuffix(op.Path, ".sst") {
-			return syscall.EIO
-		}
-		return nil
-	}))
-	opts := Options{FS: fs, MinChunkSamples: 1, CacheBytes: 1}
+	opts := Options{FS: mem, MinChunkSamples: 1}
 	db := mustOpen(t, opts)
 	put(t, db, "m", "a", 1, 1)
 	closeDB(t, db)
@@ -226,11 +223,21 @@ func TestFlushFailsAndIsRepeated(t *testing.T) {
 	// A new metric, so that the flush gives a number to its name before it fails.
 	put(t, db, "m", "a", 2, 2)
 	put(t, db, "new", "b", 3, 3)
-	broken.Store(true)
-	if err := db.Flush(); !errors.Is(err, syscall.EIO) {
+	everySeries := keys.AppendPosting(nil, keys.Posting{})
+	value, closer, err := db.chunks.Get(everySeries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := bytes.Clone(value)
+	if err := errors.Join(closer.Close(), db.chunks.Set(everySeries, []byte{9}, pebble.Sync)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Flush(); !errors.Is(err, index.ErrCorrupt) {
 		t.Fatalf("a flush that can't read returns %v", err)
 	}
-	broken.Store(false)
+	if err := db.chunks.Set(everySeries, stored, pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
 	put(t, db, "new", "b", 4, 4)
 	check := func() {
 		t.Helper()

@@ -26,6 +26,8 @@ type jobState struct {
 
 	progress atomic.Pointer[jobProgress]
 	counters jobCounters
+
+	reclaimable reclaimable
 }
 
 // jobCounters count since the start.
@@ -130,6 +132,9 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	if errors.Is(tended, errStopped) || ctx.Err() != nil {
 		return tended
 	}
+	if err := db.reclaim(ctx); err != nil {
+		return errors.Join(tended, fmt.Errorf("give back disk space: %w", err))
+	}
 	if err := db.retire(ctx, p); err != nil {
 		return errors.Join(tended, fmt.Errorf("drop what has expired: %w", err))
 	}
@@ -207,7 +212,11 @@ func (db *DB) tend(ctx context.Context, p pass, number model.Partition, changed 
 	if !job.join && !changed && job.through == state.meta.RolledThrough {
 		return nil
 	}
-	return job.run(ctx)
+	err := job.run(ctx)
+	if over {
+		db.jobs.reclaimable.add(number, job.done.BytesIn-job.done.BytesOut)
+	}
+	return err
 }
 
 // isCrowded reports whether so many chunks came to a day since they were joined that it should be done again.

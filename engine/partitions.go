@@ -60,6 +60,7 @@ type partition struct {
 	tendedAt  int64 // time of the last maintenance, since the start; ns
 	fresh     int   // chunks flushed since the last compaction, since the start
 	retired   retireCheck
+	trimmed   trimmed
 	flushedAt int64 // time of the last flush that wrote to it, since the start; ns
 }
 

@@ -16,6 +16,10 @@ import (
 // chunkStoreFormat is fixed here, since Pebble's default is its oldest.
 const chunkStoreFormat = pebble.FormatTableFormatV6
 
+// memTableBytes is the size of the chunk store's write buffer. There are two at a time, and Pebble counts them
+// against its cache.
+const memTableBytes = 32 << 20
+
 // pebbleOptions configures the chunk store. Its values are compressed already, so its own compression
 // is the fastest there is.
 func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
@@ -25,7 +29,7 @@ func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		Cache:              cache,
 		FormatMajorVersion: chunkStoreFormat,
 		Merger:             index.NewMerger(),
-		MemTableSize:       32 << 20,
+		MemTableSize:       memTableBytes,
 		Logger:             pebbleLogger{opts.Logger, db.storeFailed},
 	}
 	compression := pebble.DBCompressionFastest

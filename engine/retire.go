@@ -50,7 +50,13 @@ func (db *DB) retire(ctx context.Context, p pass) error {
 			}
 		}
 	}
-	return errors.Join(append(failed, db.pruneExpired())...)
+	failed = append(failed, db.pruneExpired())
+	if db.jobs.sweep {
+		// Deletes have to be in tables before the chunk store looks for what they leave to be dropped.
+		_, err := db.chunks.AsyncFlush()
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
 }
 
 // expiredClasses returns the classes of which nothing before end is kept in a tier.
@@ -65,8 +71,14 @@ func (e *expiry) expiredClasses(tier model.Tier, end, due int64) []int {
 }
 
 func (db *DB) retirePartition(ctx context.Context, p pass, e *expiry, where index.Place, due int64) error {
-	if db.expiry.load().changed != e.changed || !db.isDue(e, where, due) {
-		return nil
+	if db.expiry.load().changed != e.changed {
+		return nil // another policy holds by now
+	}
+	if !db.isDue(e, where, due) {
+		if where.Tier == model.TierRaw {
+			return nil
+		}
+		return db.trimPartition(ctx, p, e, where, due)
 	}
 	_, end := where.Tier.Bounds(where.Partition)
 	classes := e.expiredClasses(where.Tier, end, due)

@@ -64,6 +64,7 @@ func (db *DB) dropSeries(ids []model.SeriesID) (bool, error) {
 		return false, err
 	}
 	db.active.Drop(gone)
+	db.head.Trim()
 	db.dropping.Store(nil)
 	return true, nil
 }

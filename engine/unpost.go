@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,19 +23,35 @@ type emptiedSeries struct {
 
 // unpostPartition takes those of the series out of a partition's postings that have nothing left in it.
 func (db *DB) unpostPartition(where index.Place, list []emptiedSeries) error {
+	if len(list) == 0 {
+		return nil
+	}
 	db.flush.mu.Lock() // a flush could give one of them new samples
 	defer db.flush.mu.Unlock()
+	gone, err := db.withoutChunks(where, list)
+	if err != nil {
+		return err
+	}
+	return db.removePostings(where, gone)
+}
+
+// withoutChunks returns those of the series that have no chunk in the partition.
+func (db *DB) withoutChunks(where index.Place, list []emptiedSeries) (_ *index.Set, err error) {
+	lower, upper := keys.PartitionRange(keys.PrefixChunk, where.Tier, where.Partition)
+	it, err := db.chunks.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
 	gone := index.NewSet()
+	var key []byte
 	for _, e := range list {
-		empty, err := db.isEmpty(keys.SeriesRange(where.Tier, where.Partition, e.nameID, e.id))
-		if err != nil {
-			return err
-		}
-		if empty {
+		key = keys.AppendSeriesPrefix(key[:0], where.Tier, where.Partition, e.nameID, e.id)
+		if !it.SeekGE(key) || !bytes.HasPrefix(it.Key(), key) {
 			gone.Add(e.id)
 		}
 	}
-	return db.removePostings(where, gone)
+	return gone, it.Error()
 }
 
 // removePostings takes series out of a partition's index. The caller holds flush.mu.
@@ -58,16 +75,6 @@ func (db *DB) removePostings(where index.Place, gone *index.Set) error {
 	})
 	db.jobs.sweep = true
 	return nil
-}
-
-// isEmpty reports whether the chunk store has no key in the range.
-func (db *DB) isEmpty(lower, upper []byte) (bool, error) {
-	it, err := db.chunks.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return false, err
-	}
-	found := it.First()
-	return !found, errors.Join(it.Error(), it.Close())
 }
 
 // cutTiers removes what a delete hides from the points of days whose raw samples are gone. Points of other

@@ -212,3 +212,20 @@ func (sh *shard) thaw(id model.SeriesID, hidden func(id model.SeriesID, seq uint
 	sh.samples.Add(int64(s.count() - before))
 	return err
 }
+
+// Trim gives back the memory of places in which no series has samples.
+func (h *Head) Trim() {
+	for i := range h.shards {
+		h.shards[i].trim()
+	}
+}
+
+func (sh *shard) trim() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for number, p := range sh.pages {
+		if p != nil && *p == (page{}) {
+			sh.pages[number] = nil
+		}
+	}
+}
