@@ -196,15 +196,6 @@ func firstSet(d, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
-// Longest returns how long the tier keeps the class that it keeps longest, Forever included.
-func (p Policy) Longest(tier model.Tier) time.Duration {
-	longest := p.Of(0).Tier(tier)
-	for class := 1; class < p.Classes(); class++ {
-		longest = max(longest, p.Of(class).Tier(tier))
-	}
-	return longest
-}
-
 // Shortest returns how long the tier keeps the class that it keeps shortest; Forever: it drops nothing.
 func (p Policy) Shortest(tier model.Tier) time.Duration {
 	shortest := p.Of(0).Tier(tier)

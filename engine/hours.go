@@ -130,14 +130,6 @@ func (h *hourChanges) noteRange(from, to int64, lsn uint64) {
 	h.ranges = append(h.ranges, changedRange{first, last, lsn})
 }
 
-// noteAll takes down a change of all data.
-func (h *hourChanges) noteAll(lsn uint64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.newest = max(h.newest, lsn)
-	h.forget()
-}
-
 // forget drops what is known of single hours: every hour now counts as changed by the newest change. The
 // caller holds the lock.
 func (h *hourChanges) forget() {

@@ -28,6 +28,7 @@ type jobState struct {
 	counters jobCounters
 
 	reclaimable reclaimable
+	flushedFor  flushedFor
 }
 
 // jobCounters count since the start.

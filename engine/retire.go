@@ -22,15 +22,8 @@ func (db *DB) retire(ctx context.Context, p pass) error {
 	if due < e.changed {
 		return nil
 	}
-	// What the head still holds of a day goes with it, so it has to be rolled up before. Nothing comes to it
-	// any more.
-	isDue := func(day model.Partition) bool {
-		return db.isDue(e, index.Place{Tier: model.TierRaw, Partition: day}, due)
-	}
-	if slices.ContainsFunc(db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime), isDue) && !p.force {
-		if err := db.flushHead(true); err != nil {
-			return err
-		}
+	if err := db.flushBefore(p, e, due); err != nil {
+		return err
 	}
 	var failed []error
 	for tier := range model.Tier(model.Tiers) {
@@ -57,6 +50,33 @@ func (db *DB) retire(ctx context.Context, p pass) error {
 		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
+}
+
+// flushedFor says which days a flush of the whole head was for.
+type flushedFor struct{ policy, due int64 }
+
+// flushBefore flushes the whole head if raw samples are about to go: what it holds of their days goes with them,
+// so it has to be rolled up before. Nothing comes to these days any more, so one flush is enough for a day.
+func (db *DB) flushBefore(p pass, e *expiry, due int64) error {
+	last := db.jobs.flushedFor
+	if last.policy != e.changed {
+		last.due = 0
+	}
+	isNew := func(day model.Partition) bool {
+		_, end := model.TierRaw.Bounds(day)
+		return db.isDue(e, index.Place{Tier: model.TierRaw, Partition: day}, due) &&
+			len(e.expiredClasses(model.TierRaw, end, due)) > len(e.expiredClasses(model.TierRaw, end, last.due))
+	}
+	if !slices.ContainsFunc(db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime), isNew) {
+		return nil
+	}
+	if !p.force { // who forces a pass has flushed
+		if err := db.flushHead(true); err != nil {
+			return err
+		}
+	}
+	db.jobs.flushedFor = flushedFor{e.changed, due}
+	return nil
 }
 
 // expiredClasses returns the classes of which nothing before end is kept in a tier.

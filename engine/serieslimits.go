@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/flopynet/collector/model"
 )
 
 // seriesLimits bounds how many series there are and how fast new ones come.
@@ -15,27 +17,32 @@ type seriesLimits struct {
 	refused atomic.Uint64
 }
 
-// admit counts n new series, or refuses them with a *LimitError.
-func (l *seriesLimits) admit(db *DB, n int) error {
+// create makes a series, or refuses it with a *LimitError. One that another call has just made is returned.
+func (l *seriesLimits) create(db *DB, identity []byte, name string, tags model.Tags) (model.SeriesID, error) {
 	if db.opts.MaxSeries == 0 && db.opts.MaxNewSeries == 0 {
-		return nil
+		id, _ := db.active.Create(identity, name, tags)
+		return id, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if id, found := db.active.Lookup(identity); found {
+		return id, nil
+	}
 	minute := db.opts.Now().UnixNano() / int64(time.Minute)
-	if limit := db.opts.MaxSeries; limit > 0 && db.active.Len()+n > limit {
-		return l.refuse(db, minute, &LimitError{Limit: "max_series", Max: int64(limit),
+	if limit := db.opts.MaxSeries; limit > 0 && db.active.Len() >= limit {
+		return 0, l.refuse(db, minute, &LimitError{Limit: "max_series", Max: int64(limit),
 			Advice: "drop tags with many values (GET /metrics/cardinality names them) or raise it"})
 	}
 	if minute != l.minute {
 		l.minute, l.begun = minute, 0
 	}
-	if limit := db.opts.MaxNewSeries; limit > 0 && l.begun+n > limit {
-		return l.refuse(db, minute, &LimitError{Limit: "max_new_series_per_minute", Max: int64(limit),
+	if limit := db.opts.MaxNewSeries; limit > 0 && l.begun >= limit {
+		return 0, l.refuse(db, minute, &LimitError{Limit: "max_new_series_per_minute", Max: int64(limit),
 			Advice: "retry in a minute, or raise it"})
 	}
-	l.begun += n
-	return nil
+	l.begun++
+	id, _ := db.active.Create(identity, name, tags)
+	return id, nil
 }
 
 // refuse counts a refusal and logs the first of a minute. The caller holds mu.

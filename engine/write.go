@@ -44,11 +44,7 @@ func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 	if found {
 		return id, nil
 	}
-	if err := db.limits.admit(db, 1); err != nil {
-		return 0, err
-	}
-	id, _ = db.active.Create(identity, name, tags)
-	return id, nil
+	return db.limits.create(db, identity, name, tags)
 }
 
 // Epoch changes whenever ids or retention classes that were asked for may no longer hold: when series were
