@@ -43,7 +43,7 @@ lint:
 	$(GO) run $(GOLANGCI) run ./...
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m ./...
+	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $$($(GO) list ./... | grep -v /bench/time)
 
 # Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
 bench-tsdb:
