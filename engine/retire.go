@@ -31,12 +31,15 @@ func (db *DB) retire(ctx context.Context, p pass) error {
 			continue
 		}
 		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {
-			err := db.retirePartition(ctx, p, e, index.Place{Tier: tier, Partition: number}, due)
+			gone, err := db.retirePartition(ctx, p, e, index.Place{Tier: tier, Partition: number}, due)
 			if errors.Is(err, errStopped) || ctx.Err() != nil {
 				return err
 			}
-			if err != nil { // a day that is damaged doesn't keep the others
+			if err != nil {
 				failed = append(failed, fmt.Errorf("partition %d of tier %s: %w", number, tier, err))
+			}
+			if tier == model.TierRaw && !gone {
+				break // days go in their order: what is noted as dropped is all there was before a time
 			}
 			if err := db.pause(ctx, p, 0); err != nil {
 				return err
@@ -90,33 +93,35 @@ func (e *expiry) expiredClasses(tier model.Tier, end, due int64) []int {
 	return classes
 }
 
-func (db *DB) retirePartition(ctx context.Context, p pass, e *expiry, where index.Place, due int64) error {
+// retirePartition drops what has expired of a partition, and reports whether all of that is gone.
+func (db *DB) retirePartition(ctx context.Context, p pass, e *expiry, where index.Place, due int64) (gone bool, err error) {
 	if db.expiry.load().changed != e.changed {
-		return nil // another policy holds by now
+		return false, nil // another policy holds by now
 	}
 	if !db.isDue(e, where, due) {
 		if where.Tier == model.TierRaw {
-			return nil
+			return true, nil
 		}
-		return db.trimPartition(ctx, p, e, where, due)
+		return true, db.trimPartition(ctx, p, e, where, due)
 	}
 	_, end := where.Tier.Bounds(where.Partition)
 	classes := e.expiredClasses(where.Tier, end, due)
 	if where.Tier == model.TierRaw {
 		if ready, err := db.rolledForGood(ctx, p, e, where.Partition, classes, due); err != nil || !ready {
-			return err
+			return false, err
 		}
 	}
 	if len(classes) == e.policy.Classes() {
-		return db.dropPartition(e, where, end)
+		err := db.dropPartition(e, where, end)
+		return err == nil, err
 	}
 	if err := db.dropClasses(e, where, classes, end); err != nil {
-		return err
+		return false, err
 	}
 	db.updatePartition(where.Tier, where.Partition, func(p *partition) {
 		p.retired = retireCheck{policy: e.changed, classes: len(classes), flushed: p.flushedAt}
 	})
-	return nil
+	return true, nil
 }
 
 // isDue reports whether some class of a partition has expired and was not dropped from it yet.
@@ -143,7 +148,11 @@ func (db *DB) rolledForGood(ctx context.Context, p pass, e *expiry, number model
 		return true, nil
 	}
 	job := dayJob{db: db, pass: p, number: number, through: end}
-	if err := job.run(ctx); err != nil {
+	if err := job.run(ctx); errors.Is(err, compaction.ErrCorrupt) {
+		// Waiting would keep this day and all that come after it for ever.
+		db.opts.Logger.Error("a damaged day expires; what was not rolled up of it is lost", "day", spellDay(number), "err", err)
+		return true, nil
+	} else if err != nil {
 		return false, err
 	}
 	db.flush.mu.Lock()
