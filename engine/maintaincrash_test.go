@@ -578,7 +578,7 @@ func correct(db *DB, o *oracle, now int64, asked []AggregateRequest, random *ran
 	}
 	s := pick(random, o.series...)
 	c := cellValue{s.Name, s.Tags, pick(random, s.times...), maintainValue(random)}
-	if db.CheckTime(db.RetentionClassOf(s.Name, s.Source()), c.at) != nil {
+	if isRefused := db.CheckTime(db.RetentionClassOf(s.Name, s.Source()), c.at) != nil; isRefused {
 		return nil
 	}
 	if err := writeBatch(db, []cellValue{c}); err != nil {
