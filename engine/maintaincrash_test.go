@@ -578,7 +578,8 @@ func correct(db *DB, o *oracle, now int64, asked []AggregateRequest, random *ran
 	}
 	s := pick(random, o.series...)
 	c := cellValue{s.Name, s.Tags, pick(random, s.times...), maintainValue(random)}
-	if isRefused := db.CheckTime(db.RetentionClassOf(s.Name, s.Source()), c.at) != nil; isRefused {
+	var tooOld *TimeError
+	if errors.As(db.CheckTime(db.RetentionClassOf(s.Name, s.Source()), c.at), &tooOld) {
 		return nil
 	}
 	if err := writeBatch(db, []cellValue{c}); err != nil {
