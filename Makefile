@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 CONCURRENT := ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/head/... ./internal/ingest/... ./wal/...
 
 # The assertions of the engine's invariants are compiled into tests only.
-TESTFLAGS := -count=1 -timeout 12m -tags invariants
+TESTFLAGS := -count=1 -timeout 40m -tags invariants
 
 FUZZTIME ?= 20s
 

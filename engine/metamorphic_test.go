@@ -46,7 +46,7 @@ func TestMetamorphic(t *testing.T) {
 	}
 }
 
-const metamorphicCases = 300
+const metamorphicCases = 150
 
 // metamorphic is one case.
 type metamorphic struct {
