@@ -180,6 +180,9 @@ func (j *dayJob) visit() error {
 			// Its points can't be made anew beside damaged ones. Samples answer for it, as for what has changed.
 			j.db.opts.Logger.Error("a series is not rolled up", "day", spellDay(j.number), "series", uint64(id), "err", err)
 			j.broken.Add(id)
+			if touched { // what is hidden stays in the chunks as well, and the tombstone in force
+				return nil
+			}
 		} else if err != nil {
 			return fmt.Errorf("roll up series %d: %w", id, err)
 		}
@@ -286,6 +289,8 @@ func (j *dayJob) finish() error {
 		if err := j.finishState(); err != nil {
 			return err
 		}
+	} else if !j.broken.IsEmpty() {
+		return fmt.Errorf("%w: %d series have damaged points", compaction.ErrCorrupt, j.broken.Len())
 	}
 	j.count()
 	return nil

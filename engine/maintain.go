@@ -133,8 +133,8 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	if errors.Is(tended, errStopped) || ctx.Err() != nil {
 		return tended
 	}
-	if err := db.reclaim(ctx); err != nil {
-		return errors.Join(tended, fmt.Errorf("give back disk space: %w", err))
+	if err := db.reclaim(ctx); err != nil { // nothing else hangs on it
+		tended = errors.Join(tended, fmt.Errorf("give back disk space: %w", err))
 	}
 	if err := db.retire(ctx, p); err != nil {
 		return errors.Join(tended, fmt.Errorf("drop what has expired: %w", err))
@@ -270,9 +270,14 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 			done = slices.DeleteFunc(done, func(t tombstone) bool { return t.Overlaps(begin, end) })
 		}
 	}
-	for _, t := range done {
-		if err := db.cutTiers(ctx, p, t); err != nil {
+	for _, t := range slices.Clone(done) {
+		err := db.cutTiers(ctx, p, t)
+		if errors.Is(err, errStopped) || ctx.Err() != nil {
 			return err
+		}
+		if err != nil {
+			failed = append(failed, err)
+			done = slices.DeleteFunc(done, func(other tombstone) bool { return other.lsn == t.lsn })
 		}
 	}
 	if err := db.unpostDeleted(done); err != nil {
