@@ -22,9 +22,9 @@ const longestJob = 24 * time.Hour
 
 func adminRoutes() []route {
 	return []route{
-		{method: fasthttp.MethodPost, path: "/admin/flush", about: "write the samples in memory to chunks", mutates: true,
+		{method: fasthttp.MethodPost, path: "/admin/flush", about: "write the samples in memory to chunks", role: roleAdmin, mutates: true,
 			handler: func(s *Server, r *request) error { return s.runJob(r, "flush", s.flush) }},
-		{method: fasthttp.MethodPost, path: "/admin/compact", about: "do all maintenance there is to do", mutates: true,
+		{method: fasthttp.MethodPost, path: "/admin/compact", about: "do all maintenance there is to do", role: roleAdmin, mutates: true,
 			handler: func(s *Server, r *request) error { return s.runJob(r, "compact", s.compact) }},
 	}
 }

@@ -78,7 +78,7 @@ func TestOneJobAtATime(t *testing.T) {
 			return nil, ctx.Err()
 		}
 	}
-	ts := startServer(t, Options{Logger: logger}, route{method: http.MethodPost, path: "/job", handler: func(s *Server, r *request) error {
+	ts := startServer(t, Options{Logger: logger}, route{role: roleNone, method: http.MethodPost, path: "/job", handler: func(s *Server, r *request) error {
 		return s.runJob(r, "test", job)
 	}})
 	start := func() {

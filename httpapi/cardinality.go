@@ -16,7 +16,7 @@ const (
 func cardinalityRoutes() []route {
 	return []route{{
 		method: fasthttp.MethodGet, path: "/metrics/cardinality", about: "the names and tags that most series are made of",
-		handler: (*Server).getCardinality,
+		role: roleRead, handler: (*Server).getCardinality,
 	}}
 }
 

@@ -9,7 +9,7 @@ import (
 
 func deleteRoutes() []route {
 	return []route{{
-		method: fasthttp.MethodDelete, path: "/metrics", about: "delete samples of a metric", mutates: true,
+		method: fasthttp.MethodDelete, path: "/metrics", about: "delete samples of a metric", role: roleAdmin, mutates: true,
 		handler: (*Server).deleteMetrics,
 	}}
 }

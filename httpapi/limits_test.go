@@ -21,7 +21,7 @@ import (
 )
 
 // echo answers with the body as it was read.
-var echo = route{method: http.MethodPost, path: "/echo", handler: func(_ *Server, r *request) error {
+var echo = route{role: roleNone, method: http.MethodPost, path: "/echo", handler: func(_ *Server, r *request) error {
 	if err := r.checkJSON(); err != nil {
 		return err
 	}
@@ -335,7 +335,7 @@ func TestMemoryBudget(t *testing.T) {
 }
 
 func BenchmarkReadBody(b *testing.B) {
-	ts := startServer(b, Options{}, route{method: http.MethodPost, path: "/count", handler: func(_ *Server, r *request) error {
+	ts := startServer(b, Options{}, route{role: roleNone, method: http.MethodPost, path: "/count", handler: func(_ *Server, r *request) error {
 		body, err := r.readBody()
 		if err != nil {
 			return err

@@ -11,12 +11,12 @@ import (
 
 func opsRoutes() []route {
 	return []route{
-		{method: fasthttp.MethodGet, path: "/", about: "this list", handler: (*Server).getIndex},
-		{method: fasthttp.MethodGet, path: "/health", about: "state of the collector and its components", handler: (*Server).getHealth},
+		{method: fasthttp.MethodGet, path: "/", about: "this list", role: roleNone, handler: (*Server).getIndex},
+		{method: fasthttp.MethodGet, path: "/health", about: "state of the collector and its components", role: roleNone, handler: (*Server).getHealth},
 		{method: fasthttp.MethodGet, path: "/system/performance", about: "measurements of writing, storing, reading and maintenance",
-			handler: (*Server).getPerformance},
-		{method: fasthttp.MethodGet, path: "/livez", about: "200 while the process runs", handler: (*Server).getLive},
-		{method: fasthttp.MethodGet, path: "/readyz", about: "200 when requests are welcome, else 503", handler: (*Server).getReady},
+			role: roleRead, handler: (*Server).getPerformance},
+		{method: fasthttp.MethodGet, path: "/livez", about: "200 while the process runs", role: roleNone, handler: (*Server).getLive},
+		{method: fasthttp.MethodGet, path: "/readyz", about: "200 when requests are welcome, else 503", role: roleNone, handler: (*Server).getReady},
 	}
 }
 

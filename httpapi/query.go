@@ -15,9 +15,9 @@ const maxAnswerValues = 2_000_000
 
 func queryRoutes() []route {
 	return []route{
-		{method: fasthttp.MethodGet, path: "/metrics/query", about: "samples of a metric, raw or aggregated", query: true,
+		{method: fasthttp.MethodGet, path: "/metrics/query", about: "samples of a metric, raw or aggregated", role: roleRead, query: true,
 			handler: (*Server).getQuery},
-		{method: fasthttp.MethodGet, path: "/metrics/summary", about: "statistics and percentiles of a metric", query: true,
+		{method: fasthttp.MethodGet, path: "/metrics/summary", about: "statistics and percentiles of a metric", role: roleRead, query: true,
 			handler: (*Server).getSummary},
 	}
 }

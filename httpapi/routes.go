@@ -16,17 +16,31 @@ type route struct {
 	method  string
 	path    string // without the base and without a slash at its end, unless it is "/"
 	about   string // one line for the index
+	role    role   // what a client must be allowed to, once there are keys
 	mutates bool   // it changes something: closed to foreign web pages
 	query   bool   // it counts among the queries that /system/performance tells of
 	handler handler
 }
+
+// role is what a key allows; each includes those before it.
+type role uint8
+
+const (
+	roleUndeclared role = iota // refused when the server is made
+	roleNone                   // no key is needed
+	roleRead
+	roleWrite
+	roleAdmin
+)
 
 // bases are where the same routes are served.
 var bases = [...]string{"", "/api/v1"}
 
 // allRoutes lists every endpoint.
 func allRoutes() []route {
-	return slices.Concat(writeRoutes(), deleteRoutes(), queryRoutes(), cardinalityRoutes(), opsRoutes(), adminRoutes())
+	return slices.Concat(writeRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
+		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
+		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes())
 }
 
 // newRouter returns a router for the routes.
@@ -34,8 +48,8 @@ func (s *Server) newRouter(routes []route) *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash = false
 	r.RedirectFixedPath = false
-	r.NotFound = s.wrap(route{handler: (*Server).notFound})
-	r.MethodNotAllowed = s.wrap(route{handler: (*Server).methodNotAllowed})
+	r.NotFound = s.wrap(route{role: roleNone, handler: (*Server).notFound})
+	r.MethodNotAllowed = s.wrap(route{role: roleNone, handler: (*Server).methodNotAllowed})
 	r.GlobalOPTIONS = func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(fasthttp.StatusNoContent) }
 	for _, endpoint := range routes {
 		serve := s.wrap(endpoint)

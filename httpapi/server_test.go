@@ -148,7 +148,7 @@ func TestMalformedRequests(t *testing.T) {
 
 func TestPanic(t *testing.T) {
 	logger, log := newLog(slog.LevelError)
-	ts := startServer(t, Options{Logger: logger}, route{method: "GET", path: "/panic", handler: func(*Server, *request) error { panic("boom") }})
+	ts := startServer(t, Options{Logger: logger}, route{role: roleNone, method: "GET", path: "/panic", handler: func(*Server, *request) error { panic("boom") }})
 	got := ts.get("/panic").wantError(t, http.StatusInternalServerError, "INTERNAL_ERROR")
 	if line := log.wait(t, "panic"); !strings.Contains(line, got.RequestID) || !strings.Contains(line, "boom") || !strings.Contains(line, "server_test.go") {
 		t.Errorf("logged: %s", line)
@@ -173,7 +173,7 @@ func TestAccessLog(t *testing.T) {
 
 func TestUnavailableIsLogged(t *testing.T) {
 	logger, log := newLog(slog.LevelWarn)
-	ts := startServer(t, Options{Logger: logger}, route{method: "GET", path: "/slow", handler: func(*Server, *request) error { return context.DeadlineExceeded }})
+	ts := startServer(t, Options{Logger: logger}, route{role: roleNone, method: "GET", path: "/slow", handler: func(*Server, *request) error { return context.DeadlineExceeded }})
 	ts.getJSON("/livez") // not worth a warning
 	ts.server.SetReady(false)
 	ts.get("/readyz", "X-Request-ID", "mine")
@@ -298,7 +298,7 @@ func TestUnhealthy(t *testing.T) {
 // Shutdown waits for the request that is under way, and takes no more.
 func TestShutdownDrains(t *testing.T) {
 	entered, proceed := make(chan struct{}), make(chan struct{})
-	ts := startServer(t, Options{}, route{method: "GET", path: "/slow", handler: func(_ *Server, r *request) error {
+	ts := startServer(t, Options{}, route{role: roleNone, method: "GET", path: "/slow", handler: func(_ *Server, r *request) error {
 		close(entered)
 		<-proceed
 		r.respond(fasthttp.StatusOK, "text/plain", []byte("done"))
@@ -335,7 +335,7 @@ func TestShutdownDrains(t *testing.T) {
 func TestClientGone(t *testing.T) {
 	ended := make(chan error, 1)
 	entered := make(chan struct{})
-	ts := startServer(t, Options{}, route{method: "GET", path: "/wait", handler: func(_ *Server, r *request) error {
+	ts := startServer(t, Options{}, route{role: roleNone, method: "GET", path: "/wait", handler: func(_ *Server, r *request) error {
 		ctx, cancel := r.context(time.Minute)
 		defer cancel()
 		close(entered)
@@ -360,7 +360,7 @@ func TestClientGone(t *testing.T) {
 }
 
 func TestQueryTimeout(t *testing.T) {
-	ts := startServer(t, Options{QueryTimeout: time.Millisecond}, route{method: "GET", path: "/wait", handler: func(s *Server, r *request) error {
+	ts := startServer(t, Options{QueryTimeout: time.Millisecond}, route{role: roleNone, method: "GET", path: "/wait", handler: func(s *Server, r *request) error {
 		ctx, cancel := r.context(s.options.QueryTimeout)
 		defer cancel()
 		<-ctx.Done()

@@ -36,9 +36,9 @@ const (
 func writeRoutes() []route {
 	w := &writer{cache: sync.OnceValue(func() *ingest.Cache { return ingest.NewCache(ingest.CacheOptions{}) })}
 	return []route{
-		{method: fasthttp.MethodPost, path: "/metrics", about: "write metrics", mutates: true,
+		{method: fasthttp.MethodPost, path: "/metrics", about: "write metrics", role: roleWrite, mutates: true,
 			handler: func(s *Server, r *request) error { return w.write(s, r, ingest.Metrics) }},
-		{method: fasthttp.MethodPost, path: "/metrics/batch", about: "write metrics of several sources", mutates: true,
+		{method: fasthttp.MethodPost, path: "/metrics/batch", about: "write metrics of several sources", role: roleWrite, mutates: true,
 			handler: func(s *Server, r *request) error { return w.write(s, r, ingest.Batches) }},
 	}
 }

@@ -201,3 +201,15 @@ func ParseHeadImage(key []byte) (checkpoint, n uint64, err error) {
 	checkpoint, n = f.uint64(), f.uint64()
 	return checkpoint, n, f.end("head image")
 }
+
+// AppendState appends the key of a named value of a kind of small state.
+func AppendState(dst []byte, kind, name string) []byte {
+	return appendString(AppendStatePrefix(dst, kind), name)
+}
+
+// ParseState is the inverse of AppendState.
+func ParseState(key []byte) (kind, name string, err error) {
+	f := parse(key, PrefixState)
+	kind, name = f.string(), f.string()
+	return kind, name, f.end("small state")
+}

@@ -64,7 +64,8 @@ const (
 	// checkpoint n
 	PrefixHeadImage byte = 0x41
 
-	// PrefixState: small state of parts above the engine, such as pipelines. Reserved.
+	// PrefixState: small state of parts above the engine, such as pipelines. By kind first, since a part reads
+	// all of its own when it starts.
 	// kind name
 	PrefixState byte = 0x50
 )

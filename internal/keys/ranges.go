@@ -40,6 +40,11 @@ func AppendHeadImagePrefix(dst []byte, checkpoint uint64) []byte {
 	return appendUint64(append(dst, PrefixHeadImage), checkpoint)
 }
 
+// AppendStatePrefix appends what the keys of a kind of small state begin with.
+func AppendStatePrefix(dst []byte, kind string) []byte {
+	return appendString(append(dst, PrefixState), kind)
+}
+
 // Range returns the bounds [lower, upper) of the keys that begin with prefix. lower is prefix itself.
 func Range(prefix []byte) (lower, upper []byte) { return prefix, PrefixEnd(prefix) }
 

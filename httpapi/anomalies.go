@@ -1,0 +1,3 @@
+package httpapi
+
+func anomalyRoutes() []route { return nil }

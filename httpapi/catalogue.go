@@ -1,0 +1,3 @@
+package httpapi
+
+func catalogueRoutes() []route { return nil }

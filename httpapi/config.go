@@ -1,0 +1,3 @@
+package httpapi
+
+func configRoutes() []route { return nil }

@@ -1,0 +1,3 @@
+package httpapi
+
+func eventRoutes() []route { return nil }

@@ -1,0 +1,3 @@
+package httpapi
+
+func exportJobRoutes() []route { return nil }

@@ -1,0 +1,3 @@
+package httpapi
+
+func keyRoutes() []route { return nil }

@@ -1,0 +1,3 @@
+package httpapi
+
+func metricsRoutes() []route { return nil }

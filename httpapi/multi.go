@@ -1,0 +1,3 @@
+package httpapi
+
+func multiRoutes() []route { return nil }

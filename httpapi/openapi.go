@@ -1,0 +1,3 @@
+package httpapi
+
+func openapiRoutes() []route { return nil }

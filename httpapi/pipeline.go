@@ -1,0 +1,3 @@
+package httpapi
+
+func pipelineRoutes() []route { return nil }

@@ -1,0 +1,3 @@
+package httpapi
+
+func snapshotRoutes() []route { return nil }
