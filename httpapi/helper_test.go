@@ -98,7 +98,9 @@ func (ts *testServer) do(method, path string, body []byte, headers ...string) re
 	if err != nil {
 		ts.t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return reply{response.StatusCode, response.Header, content}
+	answer := reply{response.StatusCode, response.Header, content}
+	checkContract(ts.t, request, body, answer)
+	return answer
 }
 
 func (ts *testServer) get(path string, headers ...string) reply {
