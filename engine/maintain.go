@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/flopynet/collector/compaction"
 	"github.com/flopynet/collector/index"
 	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/model"
@@ -29,6 +30,7 @@ type jobState struct {
 
 	reclaimable reclaimable
 	flushedFor  flushedFor
+	stuck       map[wal.LSN]bool // deletes that the last pass could not finish because of damage
 }
 
 // jobCounters count since the start.
@@ -254,6 +256,7 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 		return nil
 	}
 	var failed []error
+	db.jobs.stuck = make(map[wal.LSN]bool)
 	for _, number := range db.partitionsIn(model.TierRaw, model.MinTime, model.MaxTime) {
 		begin, end := model.TierRaw.Bounds(number)
 		hit := touching(done, begin, end)
@@ -268,6 +271,9 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 		if err != nil { // these stay in force, the others don't wait for them
 			failed = append(failed, fmt.Errorf("%s: %w", spellDay(number), err))
 			done = slices.DeleteFunc(done, func(t tombstone) bool { return t.Overlaps(begin, end) })
+			for _, t := range hit {
+				db.jobs.stuck[t.lsn] = isDamage(err)
+			}
 		}
 	}
 	for _, t := range slices.Clone(done) {
@@ -278,6 +284,7 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 		if err != nil {
 			failed = append(failed, err)
 			done = slices.DeleteFunc(done, func(other tombstone) bool { return other.lsn == t.lsn })
+			db.jobs.stuck[t.lsn] = isDamage(err)
 		}
 	}
 	if err := db.unpostDeleted(done); err != nil {
@@ -287,6 +294,11 @@ func (db *DB) finishDeletes(ctx context.Context, p pass) error {
 		return errors.Join(failed...)
 	}
 	return errors.Join(append(failed, db.dropTombstones(done))...)
+}
+
+// isDamage reports whether another try will fail in the same way.
+func isDamage(err error) bool {
+	return errors.Is(err, compaction.ErrCorrupt) || errors.Is(err, ErrCorrupt) || pebble.IsCorruptionError(err)
 }
 
 // unpostDeleted takes series of finished deletes out of the postings of partitions in which nothing of them is left,

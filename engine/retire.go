@@ -141,15 +141,15 @@ type retireCheck struct {
 }
 
 // rolledForGood reports whether all is rolled up that points are to outlive: no hour is left out, changed
-// since, or touched by a delete that isn't finished.
+// since, or touched by a delete that isn't finished. What damage keeps from that is given up: waiting for it would
+// keep this day and all that come after it for ever.
 func (db *DB) rolledForGood(ctx context.Context, p pass, e *expiry, number model.Partition, classes []int, due int64) (bool, error) {
 	begin, end := model.TierRaw.Bounds(number)
 	if !slices.ContainsFunc(classes, func(class int) bool { return e.policy.Floor(class, model.Tier1h, due) < end }) {
 		return true, nil
 	}
 	job := dayJob{db: db, pass: p, number: number, through: end}
-	if err := job.run(ctx); errors.Is(err, compaction.ErrCorrupt) {
-		// Waiting would keep this day and all that come after it for ever.
+	if err := job.run(ctx); isDamage(err) {
 		db.opts.Logger.Error("a damaged day expires; what was not rolled up of it is lost", "day", spellDay(number), "err", err)
 		return true, nil
 	} else if err != nil {
@@ -158,11 +158,15 @@ func (db *DB) rolledForGood(ctx context.Context, p pass, e *expiry, number model
 	db.flush.mu.Lock()
 	defer db.flush.mu.Unlock()
 	clean := true
-	err := index.EachDirty(db.chunks, model.TierRaw, number, number, func(keys.Dirty, *index.Set) error {
-		clean = false
+	err := index.EachDirty(db.chunks, model.TierRaw, number, number, func(_ keys.Dirty, changed *index.Set) error {
+		changed.AndNot(&job.broken)
+		clean = clean && changed.IsEmpty()
 		return nil
 	})
-	return clean && len(touching(db.tombstones.all(), begin, end)) == 0, err
+	for _, t := range touching(db.tombstones.all(), begin, end) {
+		clean = clean && db.jobs.stuck[t.lsn]
+	}
+	return clean, err
 }
 
 // dropPartition drops all there is of a partition.
