@@ -17,9 +17,6 @@ func (db *DB) Cardinality(ctx context.Context, from, to int64, top int) (Cardina
 		return CardinalityReport{}, err
 	}
 	defer db.leave()
-	if err := ctx.Err(); err != nil {
-		return CardinalityReport{}, err
-	}
 	places := db.postingsIn(max(from, model.MinTime), min(to, model.MaxTime))
-	return index.Cardinality(db.chunks, places, db.active, db.head.Has, top)
+	return index.Cardinality(ctx, db.chunks, places, db.active, db.head.Has, top)
 }

@@ -177,8 +177,10 @@ func (m *metamorphic) step() {
 		m.open()
 	case n < 14:
 		m.crash()
-	case n < 17:
+	case n < 16:
 		m.checkSamples()
+	case n < 17:
+		m.checkNames(m.selection())
 	default:
 		m.checkAggregate()
 	}
@@ -461,6 +463,7 @@ func (m *metamorphic) compareGroup(request AggregateRequest, result *AggregateRe
 // checkAll compares everything there is.
 func (m *metamorphic) checkAll() {
 	m.oracle.now = m.now.Load()
+	m.checkNames(Selection{From: model.MinTime, To: model.MaxTime})
 	for _, name := range []string{"cpu", "memory"} {
 		m.compareSamples(Selection{
 			Matchers: []*model.Matcher{model.EqualMatcher(model.NameKey, name)},

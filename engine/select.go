@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/flopynet/collector/index"
 	"github.com/flopynet/collector/model"
 )
@@ -46,35 +48,59 @@ func (f found) part(begin, end int) found {
 	return f
 }
 
-// find evaluates the matchers over memory and over each stored partition of the range.
+// find evaluates the matchers, which name one metric, over memory and over each stored partition of the range.
 func (db *DB) find(ctx context.Context, s Selection) (_ found, err error) {
 	name, err := metricName(s.Matchers)
 	if err != nil {
 		return found{}, err
 	}
+	m, err := db.match(ctx, s)
+	if err != nil {
+		return found{}, err
+	}
+	f := found{name: name, ids: m.series.AppendTo(nil)}
+	return f, errors.Join(m.close(), db.classify(&f))
+}
+
+// matched is what matchers of any kind select, and where it was looked up.
+type matched struct {
+	series   *index.Set
+	places   []index.Place
+	snapshot *pebble.Snapshot
+}
+
+func (m *matched) close() error { return m.snapshot.Close() }
+
+// match evaluates the matchers over memory and over each stored partition of the range. The caller closes
+// what it gets.
+func (db *DB) match(ctx context.Context, s Selection) (_ *matched, err error) {
+	m := &matched{series: index.NewSet()}
 	// Memory first: a series that is flushed meanwhile is then found in both places, not in none.
-	set := index.NewSet()
 	for id := range db.active.Select(s.Matchers).All() {
 		if db.head.Has(id) {
-			set.Add(id)
+			m.series.Add(id)
 		}
 	}
 	// The snapshot comes before the list of partitions: one that is dropped meanwhile is then in both, or
 	// what has taken its place is in the list.
-	snapshot := db.chunks.NewSnapshot()
-	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	for _, where := range db.postingsIn(s.From, s.To) {
-		if err := ctx.Err(); err != nil {
-			return found{}, err
-		}
-		matched, err := index.Select(snapshot, where.Tier, where.Partition, s.Matchers)
+	m.snapshot = db.chunks.NewSnapshot()
+	defer func() {
 		if err != nil {
-			return found{}, fmt.Errorf("look up series: %w", err)
+			err = errors.Join(err, m.close())
 		}
-		set.Or(matched)
+	}()
+	m.places = db.postingsIn(s.From, s.To)
+	for _, where := range m.places {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		matched, err := index.Select(m.snapshot, where.Tier, where.Partition, s.Matchers)
+		if err != nil {
+			return nil, fmt.Errorf("look up series: %w", err)
+		}
+		m.series.Or(matched)
 	}
-	f := found{name: name, ids: set.AppendTo(nil)}
-	return f, db.classify(&f)
+	return m, nil
 }
 
 // postingsIn returns partitions whose postings together have every series with stored data in [from, to):

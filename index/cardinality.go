@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 
@@ -51,30 +52,22 @@ type TagCardinality struct {
 }
 
 // Cardinality counts the series of which any of the places has a posting, and those of active that keep
-// says true of, each once. Its lists have at most top entries. active may be nil, and so may keep, for all
+// says true of, each once, until the context ends. Its lists have at most top entries. active may be nil, and so may keep, for all
 // of active; no lock is held while keep is called.
 //
 // The postings of all places are read side by side, one tag at a time: so memory is that of one tag's and
 // one key's series, of an iterator for each place, and of four bytes for each tag of active.
-func Cardinality(r pebble.Reader, places []Place, active *Active, keep func(model.SeriesID) bool, top int) (report CardinalityReport, err error) {
-	var cursors []tagCursor
-	defer func() {
-		for _, c := range cursors {
-			err = errors.Join(err, c.close())
-		}
-	}()
-	for _, place := range places {
-		c, err := newPartitionCursor(r, place)
-		if err != nil {
-			return CardinalityReport{}, err
-		}
-		cursors = append(cursors, c)
+func Cardinality(ctx context.Context, r pebble.Reader, places []Place, active *Active, keep func(model.SeriesID) bool, top int) (report CardinalityReport, err error) {
+	cursors, err := openCursors(r, places, nil)
+	if err != nil {
+		return CardinalityReport{}, err
 	}
+	defer func() { err = errors.Join(err, closeCursors(cursors)) }()
 	if active != nil {
-		cursors = append(cursors, newActiveCursor(active, keep))
+		cursors = append(cursors, newActiveCursor(active, keep, nil))
 	}
 	t := tally{top: max(0, top)}
-	if err := eachTag(cursors, t.add); err != nil {
+	if err := eachTag(ctx, cursors, t.add); err != nil {
 		return CardinalityReport{}, err
 	}
 	t.endKey()
@@ -92,7 +85,7 @@ type tally struct {
 	series Set
 }
 
-func (t *tally) add(key, value string, series *Set) {
+func (t *tally) add(key, value string, series *Set) error {
 	if key != t.key {
 		t.endKey()
 	}
@@ -115,6 +108,7 @@ func (t *tally) add(key, value string, series *Set) {
 			return cmp.Or(cmp.Compare(b.Series, a.Series), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
 		})
 	}
+	return nil
 }
 
 // endKey counts the tag key whose last tag was added.

@@ -2,6 +2,7 @@ package index
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -101,7 +102,7 @@ func TestCardinality(t *testing.T) {
 		}
 		keep.Add(1 << 50) // not known
 		for _, top := range []int{0, 1, 5, 1000} {
-			got, err := Cardinality(db, places[1:], active, keep.Contains, top)
+			got, err := Cardinality(context.Background(), db, places[1:], active, keep.Contains, top)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,11 +110,11 @@ func TestCardinality(t *testing.T) {
 				t.Fatalf("top %d: %s", top, diff)
 			}
 		}
-		got, err := Cardinality(db, places[:1], nil, nil, 10)
+		got, err := Cardinality(context.Background(), db, places[:1], nil, nil, 10)
 		if diff := gocmp.Diff(stored[0].cardinality(10), got); err != nil || diff != "" {
 			t.Fatalf("of the first partition: %v %s", err, diff)
 		}
-		got, err = Cardinality(db, nil, active, nil, 10)
+		got, err = Cardinality(context.Background(), db, nil, active, nil, 10)
 		if want := seriesOf(active).cardinality(10); err != nil || gocmp.Diff(want, got) != "" {
 			t.Fatalf("of memory: %v %s", err, gocmp.Diff(want, got))
 		}
@@ -138,7 +139,7 @@ func TestCardinalityReportsDamage(t *testing.T) {
 			builder.Add(model.Series{ID: 1, Name: "cpu", Tags: model.Tags{{Key: "host", Value: "b"}}})
 			return errors.Join(builder.Write(b, 0, 0), damage(b))
 		})
-		if _, err := Cardinality(db, []Place{{0, 0}}, nil, nil, 10); !errors.Is(err, ErrCorrupt) {
+		if _, err := Cardinality(context.Background(), db, []Place{{0, 0}}, nil, nil, 10); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: error %v, want ErrCorrupt", name, err)
 		}
 	}

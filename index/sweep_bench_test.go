@@ -1,6 +1,7 @@
 package index
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -145,7 +146,7 @@ func BenchmarkCardinality(b *testing.B) {
 		b.Run(fmt.Sprintf("partitions=%d", count), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				report, err := Cardinality(db, places[:count], active, nil, 20)
+				report, err := Cardinality(context.Background(), db, places[:count], active, nil, 20)
 				if err != nil || report.Series != benchSeries || report.Keys[0].Values != benchSeries/10 {
 					b.Fatalf("%+v, %v", report, err)
 				}

@@ -1,7 +1,9 @@
 package index
 
 import (
+	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,9 +27,13 @@ func compareTags(a, b model.Tag) int {
 	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Value, b.Value))
 }
 
-// eachTag calls fn with every tag that a cursor has, in order, and the series that it has by any of them.
-func eachTag(cursors []tagCursor, fn func(key, value string, series *Set)) error {
+// eachTag calls fn with every tag that a cursor has, in order, and the series that it has by any of them,
+// until it returns an error or the context ends.
+func eachTag(ctx context.Context, cursors []tagCursor, fn func(key, value string, series *Set) error) error {
 	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		var least model.Tag
 		found := false
 		for _, c := range cursors {
@@ -46,7 +52,9 @@ func eachTag(cursors []tagCursor, fn func(key, value string, series *Set)) error
 				}
 			}
 		}
-		fn(least.Key, least.Value, series)
+		if err := fn(least.Key, least.Value, series); err != nil {
+			return err
+		}
 	}
 }
 
@@ -54,17 +62,24 @@ func eachTag(cursors []tagCursor, fn func(key, value string, series *Set)) error
 // the current tag.
 type partitionCursor struct {
 	partitionPostings
+	prefix  []byte // of the keys to go through; nil: all
 	current keys.Posting
 	valid   bool
 }
 
-func newPartitionCursor(r pebble.Reader, place Place) (*partitionCursor, error) {
+// newPartitionCursor returns a cursor over the tags with this key, or over all if it is nil.
+func newPartitionCursor(r pebble.Reader, place Place, key *string) (*partitionCursor, error) {
 	p, err := openPartition(r, place.Tier, place.Partition)
 	if err != nil {
 		return nil, err
 	}
 	c := &partitionCursor{partitionPostings: *p}
-	c.it.First()
+	if key == nil {
+		c.it.First()
+	} else {
+		c.prefix = keys.AppendTagKeyPrefix(nil, place.Tier, place.Partition, *key)
+		c.it.SeekGE(c.prefix)
+	}
 	if err := c.parse(); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -73,7 +88,7 @@ func newPartitionCursor(r pebble.Reader, place Place) (*partitionCursor, error) 
 
 // parse reads the key at the iterator.
 func (c *partitionCursor) parse() (err error) {
-	if c.valid = c.it.Valid(); !c.valid {
+	if c.valid = c.it.Valid() && bytes.HasPrefix(c.it.Key(), c.prefix); !c.valid {
 		if err := c.it.Error(); err != nil {
 			return fmt.Errorf("postings of partition %d: %w", c.partition, err)
 		}
@@ -113,6 +128,52 @@ func (c *partitionCursor) take(dst *Set) error {
 
 func (c *partitionCursor) close() error { return c.it.Close() }
 
+// openCursors returns cursors over the tags of the places: those with this key, or all if it is nil.
+func openCursors(r pebble.Reader, places []Place, key *string) ([]tagCursor, error) {
+	var cursors []tagCursor
+	for _, place := range places {
+		c, err := newPartitionCursor(r, place, key)
+		if err != nil {
+			return nil, errors.Join(err, closeCursors(cursors))
+		}
+		cursors = append(cursors, c)
+	}
+	return cursors, nil
+}
+
+func closeCursors(cursors []tagCursor) error {
+	var errs []error
+	for _, c := range cursors {
+		errs = append(errs, c.close())
+	}
+	return errors.Join(errs...)
+}
+
+// EachTag calls fn with every tag, in the order of key and value, that one of the series within has by the
+// postings of a place or of active, and those of the series that have it; names are tags with the key
+// model.NameKey. With a key, it is only about the tags with that one. It ends with fn's first error, or the
+// context's.
+//
+// The postings of all places are read side by side, so memory is that of one tag's series and of an iterator
+// for each place.
+func EachTag(ctx context.Context, r pebble.Reader, places []Place, active *Active, within *Set, key *string,
+	fn func(key, value string, series *Set) error,
+) (err error) {
+	cursors, err := openCursors(r, places, key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeCursors(cursors)) }()
+	cursors = append(cursors, newActiveCursor(active, within.Contains, key))
+	return eachTag(ctx, cursors, func(key, value string, series *Set) error {
+		series.And(within)
+		if series.IsEmpty() || key == allKey && value == allValue {
+			return nil
+		}
+		return fn(key, value, series)
+	})
+}
+
 // activeCursor is a tagCursor over the series of Active as they were when it was made.
 type activeCursor struct {
 	activePostings
@@ -121,9 +182,13 @@ type activeCursor struct {
 	next    int      // in numbers; -1: the posting of all series
 }
 
-// newActiveCursor returns a cursor over the series for which keep, if it isn't nil, says true.
-func newActiveCursor(a *Active, keep func(model.SeriesID) bool) *activeCursor {
+// newActiveCursor returns a cursor over the series for which keep, if it isn't nil, says true, and over their
+// tags with this key, or all if it is nil.
+func newActiveCursor(a *Active, keep func(model.SeriesID) bool, key *string) *activeCursor {
 	c := &activeCursor{activePostings: a.postings(), next: -1}
+	if key != nil {
+		c.next = 0
+	}
 	if keep != nil {
 		kept := new(Set)
 		for id := range c.universe.All() {
@@ -135,11 +200,15 @@ func newActiveCursor(a *Active, keep func(model.SeriesID) bool) *activeCursor {
 	}
 	c.mu.RLock()
 	c.pages = c.known.symbols.pages
-	c.numbers = make([]uint32, c.known.symbols.count)
-	c.mu.RUnlock()
-	for i := range c.numbers {
-		c.numbers[i] = uint32(i)
+	if key == nil {
+		c.numbers = make([]uint32, c.known.symbols.count)
+		for i := range c.numbers {
+			c.numbers[i] = uint32(i)
+		}
+	} else if known := c.known.symbols.byKey[*key]; known != nil {
+		c.numbers = slices.Clone(known.symbols)
 	}
+	c.mu.RUnlock()
 	slices.SortFunc(c.numbers, func(a, b uint32) int { return compareTags(c.symbol(a), c.symbol(b)) })
 	return c
 }
