@@ -47,6 +47,9 @@ func filesOf(t *testing.T, suffix string) []string {
 			}
 			return nil
 		}
+		if name == ".git" { // a file, in a worktree
+			return nil
+		}
 		if entry.Type().IsRegular() && strings.HasSuffix(name, suffix) {
 			paths = append(paths, name)
 		}
