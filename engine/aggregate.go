@@ -71,17 +71,8 @@ func (db *DB) aggregate(ctx context.Context, r *AggregateRequest) (*AggregateRes
 		return nil, err
 	}
 	q.groupOf, q.groups = groupOf, len(groups)
-	if q.needs.values {
-		if err := q.chooseSketches(ctx); err != nil {
-			return nil, err
-		}
-	}
 	planned := db.opts.Now()
-	total, err := q.run(ctx)
-	if errors.Is(err, errTooManyValues) {
-		q.useSketches()
-		total, err = q.run(ctx)
-	}
+	total, err := q.runFitting(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +83,21 @@ func (db *DB) aggregate(ctx context.Context, r *AggregateRequest) (*AggregateRes
 		result.ErrorBound = sketch.RelativeError
 	}
 	return result, nil
+}
+
+// runFitting is run, with percentiles from sketches where exact ones can't be had.
+func (q *aggregation) runFitting(ctx context.Context) (*accumulator, error) {
+	if q.needs.values {
+		if err := q.chooseSketches(ctx); err != nil {
+			return nil, err
+		}
+	}
+	total, err := q.run(ctx)
+	if errors.Is(err, errTooManyValues) {
+		q.useSketches()
+		total, err = q.run(ctx)
+	}
+	return total, err
 }
 
 // chooseSketches decides whether percentiles come from sketches: where raw samples no longer cover the range,
@@ -139,26 +145,31 @@ func (q *aggregation) checkPoints() error {
 			q.groups, buckets)}
 }
 
-// finish computes the functions of the buckets that have samples.
+// finish computes the functions of the groups that have samples.
 func finish(r *AggregateRequest, groups []model.Tags, total *accumulator) []Group {
 	var out []Group
 	for number, tags := range groups {
-		g := Group{Tags: tags}
-		for page, partials := range total.groups[number] {
-			for i := range partials {
-				p := &partials[i]
-				if p.count == 0 {
-					continue
-				}
-				g.Buckets = append(g.Buckets, page*bucketPage+i)
-				for _, f := range r.Functions {
-					g.Values = append(g.Values, p.value(f))
-				}
-			}
-		}
-		if len(g.Buckets) > 0 {
+		if g := finishGroup(r, tags, total.groups[number]); len(g.Buckets) > 0 {
 			out = append(out, g)
 		}
 	}
 	return out
+}
+
+// finishGroup computes the functions of a group's buckets that have samples.
+func finishGroup(r *AggregateRequest, tags model.Tags, pages [][]partial) Group {
+	g := Group{Tags: tags}
+	for page, partials := range pages {
+		for i := range partials {
+			p := &partials[i]
+			if p.count == 0 {
+				continue
+			}
+			g.Buckets = append(g.Buckets, page*bucketPage+i)
+			for _, f := range r.Functions {
+				g.Values = append(g.Values, p.value(f))
+			}
+		}
+	}
+	return g
 }

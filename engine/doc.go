@@ -59,6 +59,10 @@
 // because of a mark, a tombstone or samples in the head, the raw samples of that hour are read. Where raw
 // samples have expired and no tier fits, the nearest points answer, and the result says that it isn't exact.
 //
+// A scan passes on all samples of a selection, block by block, series by series. It pins some series at a time,
+// the fewer the more days there are, and pins again when its pin has become old: so neither its memory nor what
+// it keeps from being dropped depends on how much it reads, or on how slowly its caller takes it.
+//
 // Results are cached under the LSN that was applied before they were read. Each hour of data knows the LSN
 // of its last change, noted before the change is applied; a cached result serves while no hour of its range
 // has a later one.

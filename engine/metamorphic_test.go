@@ -375,6 +375,7 @@ func (m *metamorphic) compareSamples(selection Selection, limit int) {
 	if len(want) != len(got) {
 		m.fail("samples of %v, limit %d: %d rows, want %d", request.Selection, request.Limit, len(got), len(want))
 	}
+	m.compareScan(selection)
 }
 
 func (m *metamorphic) checkAggregate() {
@@ -425,6 +426,7 @@ func (m *metamorphic) compareAggregate(request AggregateRequest) {
 	for _, group := range result.Groups {
 		m.compareGroup(request, result, group, want)
 	}
+	m.compareScanBuckets(request, result, want)
 }
 
 func (m *metamorphic) compareGroup(request AggregateRequest, result *AggregateResult, group Group, want map[string]map[int]*oracleBucket) {
