@@ -193,7 +193,13 @@ func malformed(cause error) *apiError {
 
 // appendEnvelope appends the error as the API shows it.
 func (e *apiError) appendEnvelope(dst []byte, requestID string, now int64) []byte {
-	dst = append(dst, `{"error":{"code":`...)
+	dst = append(dst, `{"error":`...)
+	return append(e.append(dst, requestID, now), "}\n"...)
+}
+
+// append appends what the envelope holds.
+func (e *apiError) append(dst []byte, requestID string, now int64) []byte {
+	dst = append(dst, `{"code":`...)
 	dst = appendJSONString(dst, e.code())
 	dst = append(dst, `,"message":`...)
 	dst = appendJSONString(dst, e.message)
@@ -205,7 +211,7 @@ func (e *apiError) appendEnvelope(dst []byte, requestID string, now int64) []byt
 		dst = append(dst, `,"details":`...)
 		dst = appendDetails(dst, e.details)
 	}
-	return append(dst, "}}\n"...)
+	return append(dst, '}')
 }
 
 func appendDetails(dst []byte, details []detail) []byte {

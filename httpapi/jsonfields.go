@@ -64,6 +64,18 @@ func (b *bodyRange) params() params {
 	return p
 }
 
+// over returns the range with each end that it leaves open taken from outer.
+func (b bodyRange) over(outer *bodyRange) bodyRange {
+	none := bodyTime{}
+	if b.From == none && b.StartDate == none && b.Start == none && b.StartTime == none {
+		b.From, b.StartDate, b.Start, b.StartTime = outer.From, outer.StartDate, outer.Start, outer.StartTime
+	}
+	if b.To == none && b.EndDate == none && b.End == none && b.EndTime == none {
+		b.To, b.EndDate, b.End, b.EndTime = outer.To, outer.EndDate, outer.End, outer.EndTime
+	}
+	return b
+}
+
 // given reports whether the body has an end of a range.
 func (b *bodyRange) given() bool { return *b != bodyRange{} }
 

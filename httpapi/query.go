@@ -31,26 +31,39 @@ func (s *Server) getQuery(r *request) error {
 	}
 	ctx, cancel := r.context(q.timeout)
 	defer cancel()
-	asked := s.options.Now()
-	a, err := s.answer(ctx, q)
-	if err != nil {
-		return err
-	}
-	answered := s.options.Now()
 	if q.csv {
+		a, err := s.answer(ctx, q)
+		if err != nil {
+			return err
+		}
 		a.setHeaders(&r.http.Response.Header)
 		r.respondLarge(typeCSV, a.appendCSV(nil))
 		return nil
 	}
-	out := a.appendJSON(nil)
+	out, _, err := s.appendAnswer(ctx, nil, q, r.received)
+	if err != nil {
+		return err
+	}
+	r.respondLarge(typeJSON, append(out, '\n'))
+	return nil
+}
+
+// appendAnswer appends a query's answer as a JSON object, with the time it took since it began. values is how
+// many it has.
+func (s *Server) appendAnswer(ctx context.Context, dst []byte, q *query, began time.Time) (_ []byte, values int, err error) {
+	asked := s.options.Now()
+	a, err := s.answer(ctx, q)
+	if err != nil {
+		return dst, 0, err
+	}
+	answered := s.options.Now()
+	dst = a.appendJSON(dst)
 	now := s.options.Now()
 	if q.explain {
-		out = append(out, `,"explain":`...)
-		out = appendJSON(out, s.explain(a, answered.Sub(asked), now.Sub(answered)))
+		dst = append(dst, `,"explain":`...)
+		dst = appendJSON(dst, s.explain(a, answered.Sub(asked), now.Sub(answered)))
 	}
-	out = appendQueryTime(out, now.Sub(r.received))
-	r.respondLarge(typeJSON, append(out, "}\n"...))
-	return nil
+	return append(appendQueryTime(dst, now.Sub(began)), '}'), a.values, nil
 }
 
 func appendQueryTime(dst []byte, took time.Duration) []byte {
@@ -92,6 +105,7 @@ type answer struct {
 	samples    *engine.SamplesResult   // of a raw query
 	aggregated *engine.AggregateResult // of an aggregation
 	groups     []series                // of the same, filled
+	values     int
 	nextCursor string
 }
 
@@ -114,7 +128,7 @@ func (s *Server) answer(ctx context.Context, q *query) (*answer, error) {
 }
 
 func rawAnswer(q *query, result *engine.SamplesResult) *answer {
-	a := &answer{query: q, samples: result}
+	a := &answer{query: q, samples: result, values: len(result.Rows)}
 	for _, matching := range result.Series {
 		if matching.Unit != "" {
 			a.unit = matching.Unit
@@ -131,7 +145,6 @@ func rawAnswer(q *query, result *engine.SamplesResult) *answer {
 // is left out, whatever the query fills gaps with.
 func aggregateAnswer(q *query, result *engine.AggregateResult) (*answer, error) {
 	a := &answer{query: q, unit: result.Unit, aggregated: result}
-	values := 0
 	for _, group := range result.Groups {
 		if len(group.Buckets) == 0 {
 			continue
@@ -140,13 +153,16 @@ func aggregateAnswer(q *query, result *engine.AggregateResult) (*answer, error) 
 		if q.fill.kind != fillNone {
 			points = len(q.edges) - 1
 		}
-		if values += points * len(q.functions); values > maxAnswerValues {
-			return nil, limitExceeded("The answer is too large", "values in an answer", maxAnswerValues, int64(values),
-				"use a coarser granularity, a shorter range, fewer groups or fewer aggregations")
+		if a.values += points * len(q.functions); a.values > maxAnswerValues {
+			return nil, answerTooLarge(a.values, "use a coarser granularity, a shorter range, fewer groups or fewer aggregations")
 		}
 		if filled := fillGroup(group, len(q.edges)-1, len(q.functions), q.fill, q.edges); len(filled.buckets) > 0 {
 			a.groups = append(a.groups, filled)
 		}
 	}
 	return a, nil
+}
+
+func answerTooLarge(values int, advice string) error {
+	return limitExceeded("The answer is too large", "values in an answer", maxAnswerValues, int64(values), advice)
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/flopynet/collector/engine"
@@ -112,7 +113,7 @@ func appendValue(dst []byte, value float64) []byte {
 // appendSamples appends raw samples. When more than one series matches, each says whose it is.
 func (a *answer) appendSamples(dst []byte) []byte {
 	result := a.samples
-	dst = append(make([]byte, 0, len(dst)+len(result.Rows)*pointBytes+256), dst...)
+	dst = slices.Grow(dst, len(result.Rows)*pointBytes+256)
 	owners := make([][]byte, len(result.Series)) // what follows the value, by series
 	dst = append(dst, `,"data_points":[`...)
 	for i, row := range result.Rows {

@@ -19,7 +19,7 @@ const (
 	maxGroupKeys    = model.MaxTags
 )
 
-// query is a parsed GET /metrics/query.
+// query is a parsed GET /metrics/query, or one of POST /metrics/query/multi.
 type query struct {
 	selection engine.Selection
 	timeout   time.Duration
@@ -58,8 +58,30 @@ func parseQuery(args *fasthttp.Args, accept string, now int64, maxTimeout time.D
 	if err != nil {
 		return nil, err
 	}
-	q := &query{source: p.get("source")}
-	if err := q.parseSelection(p, now); err != nil {
+	metric, matchers, err := parseSeries(p)
+	if err != nil {
+		return nil, err
+	}
+	q, err := newQuery(metric, matchers, p, now, maxTimeout)
+	if err != nil {
+		return nil, err
+	}
+	format, err := p.oneOf("format", "json", "csv")
+	if err != nil {
+		return nil, err
+	}
+	q.csv = format == "csv" || format == "" && prefersCSV(accept)
+	if q.csv && q.explain {
+		return nil, invalidParameter("explain", "true", "it has no place in CSV; ask for JSON")
+	}
+	return q, nil
+}
+
+// newQuery reads all parameters but those that say which series are meant, and how to spell the answer.
+func newQuery(metric string, matchers []*model.Matcher, p params, now int64, maxTimeout time.Duration) (q *query, err error) {
+	q = &query{metric: metric, source: p.get("source")}
+	q.selection.Matchers = matchers
+	if q.selection.From, q.selection.To, err = p.timeRange(now); err != nil {
 		return nil, err
 	}
 	q.raw = p.get("granularity") == "" && p.get("aggregation") == ""
@@ -77,33 +99,14 @@ func parseQuery(args *fasthttp.Args, accept string, now int64, maxTimeout time.D
 	if q.epoch, err = parseEpoch(p); err != nil {
 		return nil, err
 	}
-	if q.explain, err = p.boolean("explain"); err != nil {
-		return nil, err
-	}
-	format, err := p.oneOf("format", "json", "csv")
-	if err != nil {
-		return nil, err
-	}
-	q.csv = format == "csv" || format == "" && prefersCSV(accept)
-	if q.csv && q.explain {
-		return nil, invalidParameter("explain", "true", "it has no place in CSV; ask for JSON")
-	}
-	return q, nil
+	q.explain, err = p.boolean("explain")
+	return q, err
 }
 
 // parseEpoch reads how times are to be spelt.
 func parseEpoch(p params) (epochUnit, error) {
 	name, err := p.oneOf("epoch", "s", "ms", "us", "ns")
 	return epochUnits[name], err
-}
-
-// parseSelection reads the series and the range.
-func (q *query) parseSelection(p params, now int64) (err error) {
-	if q.metric, q.selection.Matchers, err = parseSeries(p); err != nil {
-		return err
-	}
-	q.selection.From, q.selection.To, err = p.timeRange(now)
-	return err
 }
 
 // parseSeries reads which series of which metric are meant.

@@ -104,6 +104,16 @@ func (r *request) respondLarge(contentType string, body []byte) {
 
 // fail answers with the error's envelope.
 func (r *request) fail(err error) {
+	failure := r.classify(err)
+	if failure.retryAfter > 0 {
+		r.http.Response.Header.Set(fasthttp.HeaderRetryAfter, fmt.Sprint(failure.retryAfter))
+	}
+	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
+	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+}
+
+// classify finds the answer to an error, and sees to it that the log tells what the client won't learn.
+func (r *request) classify(err error) *apiError {
 	failure := classify(err)
 	switch failure.status {
 	case fasthttp.StatusInternalServerError:
@@ -114,11 +124,7 @@ func (r *request) fail(err error) {
 			r.cause = err
 		}
 	}
-	if failure.retryAfter > 0 {
-		r.http.Response.Header.Set(fasthttp.HeaderRetryAfter, fmt.Sprint(failure.retryAfter))
-	}
-	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
-	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+	return failure
 }
 
 // failPanic answers after a panic, which it logs with its stack.

@@ -110,7 +110,7 @@ func (s *Server) getSummary(r *request) error {
 		return err
 	}
 	if values := len(result.Groups) * len(q.functions); values > maxAnswerValues {
-		return limitExceeded("The answer is too large", "values in an answer", maxAnswerValues, int64(values), "use fewer groups or fewer percentiles")
+		return answerTooLarge(values, "use fewer groups or fewer percentiles")
 	}
 	out := q.appendJSON(nil, result)
 	out = appendQueryTime(out, s.options.Now().Sub(r.received))
