@@ -43,21 +43,23 @@ type DB struct {
 	fsyncs    atomic.Uint64
 	fsyncTime atomic.Int64 // ns
 
-	flush      flushState
-	store      storeState
-	jobs       jobState
-	tombstones tombstones
-	expiry     expiryState
-	limits     seriesLimits
-	changes    hourChanges
-	results    *resultCache
-	epoch      atomic.Uint64             // see Epoch
-	dropping   atomic.Pointer[index.Set] // series that are about to go from memory; nil: none
-	resolveMu  sync.RWMutex              // held while series go
-	goroutines sync.WaitGroup
-	stop       chan struct{} // closed by Close
-	closeOnce  sync.Once
-	closeErr   error
+	flush       flushState
+	store       storeState
+	jobs        jobState
+	tombstones  tombstones
+	expiry      expiryState
+	events      eventHead
+	limits      seriesLimits
+	changes     hourChanges
+	results     *resultCache
+	eventExpiry atomic.Pointer[eventExpiry]
+	epoch       atomic.Uint64             // see Epoch
+	dropping    atomic.Pointer[index.Set] // series that are about to go from memory; nil: none
+	resolveMu   sync.RWMutex              // held while series go
+	goroutines  sync.WaitGroup
+	stop        chan struct{} // closed by Close
+	closeOnce   sync.Once
+	closeErr    error
 }
 
 // storeState is what the engine remembers of the chunk store's contents.
@@ -81,6 +83,9 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		head:    head.New(),
 		stop:    make(chan struct{}),
 		results: newResultCache(opts.ResultCacheBytes),
+	}
+	if err := db.SetEventRetention(opts.EventRetention); err != nil {
+		return nil, err
 	}
 	db.jobs.request = make(chan struct{}, 1)
 	db.jobs.sweep = true // an earlier process may not have come to it

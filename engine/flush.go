@@ -136,12 +136,13 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 	db.flush.checkpoint, db.flush.defined, db.flush.unsaved = at.lsn, at.defined, nil
 	f.publish()
 	db.head.Release(f.written)
+	db.events.release(f.events)
 	if err := db.head.Thaw(f.kept, db.hiddenSince); err != nil {
 		return err
 	}
 	now := db.opts.Now()
 	db.flush.last.Store(now.UnixNano())
 	db.opts.Logger.Debug("flushed", "lsn", uint64(at.lsn), "series", len(f.written), "kept", len(f.kept),
-		"chunks", f.chunks, "took", now.Sub(begin))
+		"chunks", f.chunks, "events", len(f.events), "took", now.Sub(begin))
 	return nil
 }

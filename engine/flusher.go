@@ -31,6 +31,7 @@ type flusher struct {
 	written, kept []model.SeriesID
 	newNames      []string
 	touched       map[model.Partition]*touched
+	events        []placedEvent
 	chunks        int
 	expired       int // samples that are dropped, because those of their day are
 
@@ -129,6 +130,9 @@ func (f *flusher) write(units []model.SeriesID) error {
 		if err := f.writeGroup(group); err != nil {
 			return err
 		}
+	}
+	if err := f.writeEvents(); err != nil {
+		return err
 	}
 	if err := f.image(); err != nil {
 		return err

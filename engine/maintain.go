@@ -138,7 +138,7 @@ func (db *DB) maintain(ctx context.Context, p pass) error {
 	if err := db.reclaim(ctx); err != nil { // nothing else hangs on it
 		tended = errors.Join(tended, fmt.Errorf("give back disk space: %w", err))
 	}
-	if err := db.retire(ctx, p); err != nil {
+	if err := errors.Join(db.retire(ctx, p), db.retireEvents(ctx, p)); err != nil {
 		return errors.Join(tended, fmt.Errorf("drop what has expired: %w", err))
 	}
 	if !db.jobs.sweep {

@@ -50,6 +50,14 @@ type Options struct {
 	FlushInterval time.Duration
 	FlushSamples  int
 
+	// FlushEventBytes is how much memory events that are not flushed take before the head is flushed; at four
+	// times that, writes stop with ErrBehind. 0: 16 MiB.
+	FlushEventBytes int64
+
+	// EventRetention is how long events are kept. Older ones are refused, and hidden at once; RetentionGrace later
+	// they are dropped. 0: for ever.
+	EventRetention time.Duration
+
 	// MinChunkSamples is how many samples make a chunk worth writing; a series with fewer stays in the
 	// head and goes into the checkpoint's image. 0: 256.
 	MinChunkSamples int
@@ -105,6 +113,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxWaitingSamples, 4<<20)
 	setDefault(&o.FlushInterval, 10*time.Minute)
 	setDefault(&o.FlushSamples, 4<<20)
+	setDefault(&o.FlushEventBytes, 16<<20)
 	setDefault(&o.MinChunkSamples, 256)
 	setDefault(&o.MaxWALBytes, 2<<30)
 	setDefault(&o.MaxHeadSamples, 4*o.FlushSamples)
@@ -135,6 +144,8 @@ func (o Options) validate() error {
 	}{
 		{"SyncInterval", int64(o.SyncInterval)},
 		{"RetentionGrace", int64(o.RetentionGrace)},
+		{"EventRetention", int64(o.EventRetention)},
+		{"FlushEventBytes", o.FlushEventBytes},
 		{"MaxSeries", int64(o.MaxSeries)},
 		{"MaxNewSeries", int64(o.MaxNewSeries)},
 		{"RollupDelay", int64(o.RollupDelay)},

@@ -20,6 +20,8 @@ const (
 	// Definitions of new series are cut into frames of about this size. The largest takes 80 KiB.
 	maxDefinitionBytes = 8 << 20
 	definitionStep     = 64
+	// A frame takes events, in bytes, up to about this many. A single batch always fits.
+	maxFrameEventBytes = maxEventWriteBytes
 	// A frame's buffer that grew larger is not kept.
 	keepFrameBytes = 4 << 20
 )
@@ -33,7 +35,8 @@ type commit struct {
 	maxID  model.SeriesID
 	epoch  uint64 // when the ids were resolved
 
-	deletion *deletion // instead of samples
+	deletion *deletion   // instead of samples
+	events   *eventBatch // likewise
 
 	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
 	taken   bool      // a leader has it; guarded by the build stage
@@ -199,11 +202,14 @@ func (p *pipeline) take() {
 	p.group = p.group[:0]
 	p.waitingMu.Lock()
 	defer p.waitingMu.Unlock()
-	samples, units := 0, 0
+	samples, units, bytes := 0, 0, 0
 	for _, c := range p.waiting {
 		samples += len(c.ids)
 		units += len(c.units)
-		if len(p.group) > 0 && (samples > maxBatchSamples || units > maxBatchUnits) {
+		if c.events != nil {
+			bytes += c.events.size
+		}
+		if len(p.group) > 0 && (samples > maxBatchSamples || units > maxBatchUnits || bytes > maxFrameEventBytes) {
 			break
 		}
 		c.taken = true
@@ -238,9 +244,12 @@ func (p *pipeline) encode(f *frame) {
 		for _, change := range c.units {
 			f.payload = record.AppendUnit(f.payload, change.id, change.unit)
 		}
-		if c.deletion != nil {
+		switch {
+		case c.deletion != nil:
 			f.payload = record.AppendDelete(f.payload, c.deletion.From, c.deletion.To, c.deletion.ids)
-		} else {
+		case c.events != nil:
+			f.payload = record.AppendEvents(f.payload, c.events.events)
+		default:
 			f.payload = record.AppendSamples(f.payload, c.ids, c.times, c.values)
 		}
 		if len(f.payload) > wal.MaxFrameBytes {
@@ -351,7 +360,7 @@ func (p *pipeline) apply(f *frame) {
 	if f.barrier != nil {
 		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
 	}
-	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) {
+	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) || p.db.events.size.Load() >= p.db.opts.FlushEventBytes {
 		p.db.requestFlush()
 	}
 }
@@ -360,6 +369,9 @@ func (p *pipeline) apply(f *frame) {
 func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
 	if c.deletion != nil {
 		return p.db.applyDelete(p.applier, lsn, c.deletion)
+	}
+	if c.events != nil {
+		return p.db.applyEvents(lsn, c.events)
 	}
 	for _, change := range c.units {
 		p.db.setUnit(change.id, change.unit)

@@ -37,7 +37,7 @@ func (db *DB) recover() (wal.LSN, error) {
 	if result.TornBytes > 0 {
 		db.opts.Logger.Info("cut the torn end of the write-ahead log; no fsync had covered it", "bytes", result.TornBytes)
 	}
-	db.opts.Logger.Info("recovered", "checkpoint", uint64(meta.LSN), "replayed_samples", r.samples,
+	db.opts.Logger.Info("recovered", "checkpoint", uint64(meta.LSN), "replayed_samples", r.samples, "replayed_events", r.eventCount,
 		"series", db.active.Len(), "took", db.opts.Now().Sub(begin))
 	if err := db.log.Truncate(db.flush.checkpoint); err != nil {
 		return 0, fmt.Errorf("drop the log up to the checkpoint: %w", err)

@@ -27,6 +27,7 @@ type replay struct {
 	known      []uint64       // bit set of the series that are active
 	unknown    []model.SeriesID
 	samples    int
+	eventCount int
 
 	lost        map[model.SeriesID]bool // series that nothing defines
 	lostSamples int
@@ -118,7 +119,7 @@ func (r *replay) frame(f wal.Frame) error {
 		if err := r.record(lsn, reader); err != nil {
 			return fmt.Errorf("frame of LSN %d to %d: %w", f.First, f.Last, err)
 		}
-		if kind := reader.Kind(); kind == record.KindSamples || kind == record.KindDelete {
+		if reader.Kind().HasLSN() {
 			lsn++
 		}
 	}
@@ -153,6 +154,12 @@ func (r *replay) record(lsn wal.LSN, reader *record.Reader) error {
 		}
 		r.lsn = lsn
 		return r.delete(reader)
+	case record.KindEvents:
+		if lsn <= r.checkpoint {
+			return nil
+		}
+		r.lsn = lsn
+		return r.events(reader)
 	default: // KindSamples: a reader stops at a kind that it doesn't know
 		if lsn <= r.checkpoint {
 			return nil
@@ -196,6 +203,20 @@ func (r *replay) delete(reader *record.Reader) error {
 	}
 	r.drain()
 	return r.db.applyDelete(r.db.head.Appliers(1)[0], r.lsn, &deletion{Span: model.Span{From: from, To: to}, ids: ids})
+}
+
+// events applies one record of events. Nothing remembers which IDs were the clients'.
+func (r *replay) events(reader *record.Reader) error {
+	events, err := reader.Events()
+	if err != nil {
+		return err
+	}
+	batch := &eventBatch{events: events, named: slices.Repeat([]bool{true}, len(events))}
+	if err := r.db.findStored(batch, r.lsn); err != nil {
+		return err
+	}
+	r.eventCount += len(events)
+	return r.db.applyEvents(r.lsn, batch)
 }
 
 // know makes sure that all series of a batch are active, loading them from the catalogue. It returns
@@ -295,7 +316,8 @@ func (r *replay) mark(id model.SeriesID) {
 
 // flushIfFull keeps the head within its bounds while a long log is replayed.
 func (r *replay) flushIfFull() error {
-	if r.db.head.Samples() < 2*int64(r.db.opts.FlushSamples) || len(r.lost) > 0 {
+	full := r.db.head.Samples() >= 2*int64(r.db.opts.FlushSamples) || r.db.events.size.Load() >= 2*r.db.opts.FlushEventBytes
+	if !full || len(r.lost) > 0 {
 		return nil // nothing becomes final before it is known whether what is lost may be
 	}
 	r.drain()

@@ -120,6 +120,9 @@ func (db *DB) admit(n int) error {
 	return nil
 }
 
+// maxEventHeads is how many times Options.FlushEventBytes unflushed events may take before writes stop.
+const maxEventHeads = 4
+
 // writeError says why writes are refused, or nil.
 func (db *DB) writeError() error {
 	if err := db.failure.Load(); err != nil {
@@ -128,7 +131,8 @@ func (db *DB) writeError() error {
 	if db.diskFull.Load() {
 		return ErrDiskFull
 	}
-	if db.log.Size() > db.opts.MaxWALBytes || db.head.Samples() > int64(db.opts.MaxHeadSamples) {
+	if db.log.Size() > db.opts.MaxWALBytes || db.head.Samples() > int64(db.opts.MaxHeadSamples) ||
+		db.events.size.Load() > maxEventHeads*db.opts.FlushEventBytes {
 		db.requestFlush()
 		return ErrBehind
 	}

@@ -213,3 +213,48 @@ func ParseState(key []byte) (kind, name string, err error) {
 	kind, name = f.string(), f.string()
 	return kind, name, f.end("small state")
 }
+
+// Event names an event: its time, in nanoseconds since the epoch, the position of its batch in the log, and
+// its own in the batch.
+type Event struct {
+	Time int64
+	LSN  uint64
+	N    uint64
+}
+
+// AppendEvent appends the key of an event.
+func AppendEvent(dst []byte, e Event) []byte {
+	dst = appendInt64(append(dst, PrefixEvent), e.Time)
+	return appendUint64(appendUint64(dst, e.LSN), e.N)
+}
+
+// ParseEvent is the inverse of AppendEvent. It does not allocate on success.
+func ParseEvent(key []byte) (Event, error) {
+	f := parse(key, PrefixEvent)
+	e := Event{Time: f.int64(), LSN: f.uint64(), N: f.uint64()}
+	return e, f.end("event")
+}
+
+// AppendEventID appends the key under which an event's own key is found by the event's id.
+func AppendEventID(dst []byte, id string) []byte {
+	return appendString(append(dst, PrefixEventID), id)
+}
+
+// ParseEventID is the inverse of AppendEventID.
+func ParseEventID(key []byte) (id string, err error) {
+	f := parse(key, PrefixEventID)
+	id = f.string()
+	return id, f.end("event's id")
+}
+
+// AppendAnswer appends the key of the answer that belongs to the batch with this LSN.
+func AppendAnswer(dst []byte, lsn uint64) []byte {
+	return appendUint64(append(dst, PrefixAnswer), lsn)
+}
+
+// ParseAnswer is the inverse of AppendAnswer.
+func ParseAnswer(key []byte) (lsn uint64, err error) {
+	f := parse(key, PrefixAnswer)
+	lsn = f.uint64()
+	return lsn, f.end("answer")
+}

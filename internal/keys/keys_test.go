@@ -31,6 +31,9 @@ func TestExamples(t *testing.T) {
 		"key-dirty":      AppendDirty(nil, Dirty{Partition: 20000, Hour: 480000, LSN: 42, Piece: 1}),
 		"key-tombstone":  AppendTombstone(nil, 42),
 		"key-head-image": AppendHeadImage(nil, 42, 1),
+		"key-event":      AppendEvent(nil, Event{Time: 1_728_000_000_000_000_000, LSN: 42, N: 1}),
+		"key-event-id":   AppendEventID(nil, "e1"),
+		"key-answer":     AppendAnswer(nil, 42),
 	} {
 		if want := doctest.Example(t, name); !bytes.Equal(key, want) {
 			t.Errorf("%s: got %x, the document has %x", name, key, want)
@@ -200,6 +203,18 @@ var roundTrips = map[string]func(key []byte) ([]byte, error){
 		c, err := ParseChunk(key)
 		return AppendChunk(nil, c), err
 	},
+	"event": func(key []byte) ([]byte, error) {
+		e, err := ParseEvent(key)
+		return AppendEvent(nil, e), err
+	},
+	"event id": func(key []byte) ([]byte, error) {
+		id, err := ParseEventID(key)
+		return AppendEventID(nil, id), err
+	},
+	"answer": func(key []byte) ([]byte, error) {
+		lsn, err := ParseAnswer(key)
+		return AppendAnswer(nil, lsn), err
+	},
 	"head image": func(key []byte) ([]byte, error) {
 		checkpoint, n, err := ParseHeadImage(key)
 		return AppendHeadImage(nil, checkpoint, n), err
@@ -211,6 +226,7 @@ func exampleKeys() [][]byte {
 		AppendMeta(nil, "a\x00b"), AppendPartition(nil, 1, -5), AppendSeries(nil, 1<<40), AppendIdentity(nil, 1),
 		AppendName(nil, "cpu"), AppendPosting(nil, Posting{Key: "a\x00", Value: "\x00b", Piece: 2}),
 		AppendChunk(nil, Chunk{MinTime: 5, Seq: 6}), AppendHeadImage(nil, 3, 4),
+		AppendEvent(nil, Event{Time: -3, LSN: 7, N: 2}), AppendEventID(nil, "a\x00b"), AppendAnswer(nil, 9),
 	}
 }
 

@@ -51,9 +51,14 @@ const (
 	// tier part nameID seriesID minTime seq
 	PrefixSketch byte = 0x21
 
-	// PrefixEvent: by time, as events are read. Reserved for events.
+	// PrefixEvent: by time, as events are read. The position in the log, and in the batch there, keeps the
+	// keys of events of one time apart.
 	// time lsn n
 	PrefixEvent byte = 0x30
+
+	// PrefixEventID: from an event's id to its key, so that one that is written again is known.
+	// id
+	PrefixEventID byte = 0x31
 
 	// PrefixTombstone: by position in the log, since a tombstone hides what is older than it.
 	// lsn
@@ -63,6 +68,11 @@ const (
 	// first, so that the images of older ones are one range deletion.
 	// checkpoint n
 	PrefixHeadImage byte = 0x41
+
+	// PrefixAnswer: what requests were answered that may be repeated. By position in the log, so that the oldest,
+	// which go first, are one range deletion.
+	// lsn
+	PrefixAnswer byte = 0x42
 
 	// PrefixState: small state of parts above the engine, such as pipelines. By kind first, since a part reads
 	// all of its own when it starts.

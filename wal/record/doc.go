@@ -1,5 +1,5 @@
-// Package record encodes what a frame of the write-ahead log carries: definitions of series, units, samples
-// and deletes. Everything here is a pure function on buffers.
+// Package record encodes what a frame of the write-ahead log carries: definitions of series, units, samples,
+// events, deletes and answers. Everything here is a pure function on buffers.
 //
 // The payload of a frame is a sequence of records, without padding:
 //

@@ -97,6 +97,25 @@ func (r *Reader) Delete() (from, to int64, ids []model.SeriesID, err error) {
 	return from, to, ids, err
 }
 
+// Events decodes a KindEvents record. The events have memory of their own, which is bounded by the size of
+// the record.
+func (r *Reader) Events() ([]model.Event, error) {
+	events, err := decodeEvents(r.body)
+	if err != nil {
+		err = r.malformed("events: %w", err)
+	}
+	return events, err
+}
+
+// Answer decodes a KindAnswer record. The answer has memory of its own.
+func (r *Reader) Answer() (*Answer, error) {
+	answer, err := decodeAnswer(r.body)
+	if err != nil {
+		err = r.malformed("answer: %w", err)
+	}
+	return answer, err
+}
+
 func (r *Reader) malformed(format string, args ...any) error {
 	return fmt.Errorf("%w at offset %d of the payload: %w", ErrMalformed, r.offset, fmt.Errorf(format, args...))
 }

@@ -17,15 +17,19 @@ import (
 // Kind says what a record is.
 type Kind uint8
 
-// The kinds of records. Samples and delete records have an LSN: the first of a frame has the frame's first
-// LSN, and each further one the next. 4 is reserved for events, 6 for idempotency answers and 7 for
-// samples that name their series by tags; all but 6 will have an LSN as well.
+// The kinds of records. Some have an LSN: the first of a frame has the frame's first LSN, and each further one
+// the next. 7 is reserved for samples that name their series by tags, which will have one as well.
 const (
 	KindDefinition Kind = 1 // the identity of a series, before any record that names the series by id
 	KindUnit       Kind = 2 // the unit of a series; the last one written wins
 	KindSamples    Kind = 3 // one write batch
+	KindEvents     Kind = 4 // one batch of events
 	KindDelete     Kind = 5 // a range of time of some series is deleted
+	KindAnswer     Kind = 6 // what the request was answered that the next batch came with
 )
+
+// HasLSN reports whether records of the kind have an LSN.
+func (k Kind) HasLSN() bool { return k == KindSamples || k == KindEvents || k == KindDelete }
 
 func (k Kind) String() string {
 	switch k {
@@ -35,17 +39,19 @@ func (k Kind) String() string {
 		return "unit"
 	case KindSamples:
 		return "samples"
+	case KindEvents:
+		return "events"
 	case KindDelete:
 		return "delete"
+	case KindAnswer:
+		return "answer"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 }
 
 // known reports whether a reader understands records of the kind; the reserved ones it doesn't.
-func (k Kind) known() bool {
-	return k >= KindDefinition && k <= KindSamples || k == KindDelete
-}
+func (k Kind) known() bool { return k >= KindDefinition && k <= KindAnswer }
 
 // headerBytes is the length of what precedes a record's body.
 const headerBytes = 5

@@ -21,6 +21,8 @@ func TestFormatExamples(t *testing.T) {
 		{"record-definition", AppendDefinition(nil, 7, identity)},
 		{"record-unit", AppendUnit(nil, 300, "%")},
 		{"record-delete", AppendDelete(nil, 1_700_000_000*second, 1_700_003_600*second, []model.SeriesID{7, 8, 300})},
+		{"record-events", AppendEvents(nil, exampleEvents())},
+		{"record-answer", AppendAnswer(nil, exampleAnswer())},
 		{"record-samples", AppendSamples(nil,
 			[]model.SeriesID{7, 8, 9, 10, 7},
 			[]int64{1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_000 * second, 1_700_000_010 * second},
@@ -87,8 +89,6 @@ func TestReaderRefuses(t *testing.T) {
 		want    error
 	}{
 		{"kind 0", []byte{0, 0, 0, 0, 0}, ErrUnknownKind},
-		{"kind 4, reserved", []byte{4, 0, 0, 0, 0}, ErrUnknownKind},
-		{"kind 6, reserved", []byte{6, 0, 0, 0, 0}, ErrUnknownKind},
 		{"kind 7, reserved", []byte{7, 0, 0, 0, 0}, ErrUnknownKind},
 		{"a header cut short", unit[:4], ErrMalformed},
 		{"a body cut short", unit[:len(unit)-1], ErrMalformed},
@@ -117,6 +117,18 @@ func TestReaderRefuses(t *testing.T) {
 		{"a delete of a series twice", []byte{5, 0, 0, 0, 5, 2, 4, 2, 1, 0}, ErrMalformed},
 		{"a delete whose ids overflow", []byte{5, 0, 0, 0, 14, 2, 4, 2, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}, ErrMalformed},
 		{"bytes behind a delete", []byte{5, 0, 0, 0, 5, 2, 4, 1, 1, 1}, ErrMalformed},
+		{"events without a count", []byte{4, 0, 0, 0, 0}, ErrMalformed},
+		{"more events than bytes can hold", []byte{4, 0, 0, 0, 2, 1, 0}, ErrMalformed},
+		{"more events than are allowed", append([]byte{4, 0, 8, 0, 0, 0x81, 0x80, 0x04}, make([]byte, 0x80000-3)...), ErrMalformed},
+		{"an event whose time is cut short", []byte{4, 0, 0, 0, 8, 1, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80}, ErrMalformed},
+		{"an event with a text cut short", []byte{4, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0, 3, 0}, ErrMalformed},
+		{"an event with details cut short", []byte{4, 0, 0, 0, 8, 1, 0, 0, 0, 0, 0, 0, 1}, ErrMalformed},
+		{"bytes behind the last event", []byte{4, 0, 0, 0, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0}, ErrMalformed},
+		{"an answer without all of its hashes", append([]byte{6, 0, 0, 0, 63}, make([]byte, 63)...), ErrMalformed},
+		{"an answer without a time", append([]byte{6, 0, 0, 0, 64}, make([]byte, 64)...), ErrMalformed},
+		{"an answer without a status", append([]byte{6, 0, 0, 0, 65}, make([]byte, 65)...), ErrMalformed},
+		{"an answer with a status beyond all", append([]byte{6, 0, 0, 0, 68}, append(make([]byte, 65), 0xe8, 7, 0)...), ErrMalformed},
+		{"an answer with a type cut short", append([]byte{6, 0, 0, 0, 67}, append(make([]byte, 66), 1)...), ErrMalformed},
 		{"bytes behind the values", []byte{3, 0, 0, 0, 7, 1, 0, 1, 2, 0, 0, 1}, ErrMalformed},
 	}
 	for _, test := range tests {
@@ -140,8 +152,12 @@ func readAll(payload []byte) error {
 			_, _, err = reader.Unit()
 		case KindSamples:
 			_, _, _, err = reader.Samples(nil, nil, nil)
+		case KindEvents:
+			_, err = reader.Events()
 		case KindDelete:
 			_, _, _, err = reader.Delete()
+		case KindAnswer:
+			_, err = reader.Answer()
 		}
 		if err != nil {
 			return err
@@ -157,6 +173,7 @@ func FuzzRecords(f *testing.F) {
 		f.Add(AppendSamples(nil, batch.ids[:n], batch.times[:n], batch.values[:n]))
 	}
 	f.Add(AppendDelete(nil, -1, 1<<60, []model.SeriesID{0, 1, 300, math.MaxUint64}))
+	f.Add(AppendEvents(AppendAnswer(nil, exampleAnswer()), exampleEvents()))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		reader := NewReader(payload)
 		for reader.Next() {
@@ -164,6 +181,12 @@ func FuzzRecords(f *testing.F) {
 			case KindSamples:
 			case KindDelete:
 				checkDelete(t, reader)
+				continue
+			case KindEvents:
+				checkEvents(t, reader)
+				continue
+			case KindAnswer:
+				checkAnswer(t, reader)
 				continue
 			default:
 				_, _, _ = reader.Definition()
