@@ -8,10 +8,11 @@ import (
 // Config is a complete set of settings. Default gives the defaults, Load the ones a user asked for.
 type Config struct {
 	Listen       []string   `yaml:"listen"`        // addresses, host:port; port 0 takes a free one
-	Insecure     bool       `yaml:"insecure"`      // allow listeners that other machines can reach
+	Insecure     bool       `yaml:"insecure"`      // allow listeners that other machines can reach, without any key
 	AllowedHosts []string   `yaml:"allowed_hosts"` // names, beside localhost, by which clients may call this server
 	DataDir      string     `yaml:"data_dir"`      // made if it isn't there
 	SelfMetrics  bool       `yaml:"self_metrics"`  // store this machine's own measurements
+	Auth         Auth       `yaml:"auth"`
 	Log          Log        `yaml:"log"`
 	WAL          WAL        `yaml:"wal"`
 	Storage      Storage    `yaml:"storage"`
@@ -72,6 +73,7 @@ func Default() Config {
 		Listen:      []string{"127.0.0.1:8000"},
 		DataDir:     "./data",
 		SelfMetrics: true,
+		Auth:        Auth{Username: "admin"},
 		Log:         Log{Level: "info"},
 		WAL:         WAL{Sync: SyncAlways, SyncInterval: time.Second},
 		Storage:     Storage{MaxSeries: defaultMaxSeries, MinFreeBytes: 256 << 20},

@@ -25,6 +25,12 @@ insecure: true
 allowed_hosts: [metrics.lab]
 data_dir: /var/lib/collector
 self_metrics: false
+auth:
+  keys:
+    - {name: dash, role: read, secret: "dash:secret"}
+    - {name: edge-7, role: write, secret: edge-secret, sources: [edge-7, spare]}
+  username: floppy
+  password: floppy-secret
 log: {level: debug}
 wal:
   sync: interval
@@ -48,6 +54,10 @@ processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 			*c = Config{
 				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
 				AllowedHosts: []string{"metrics.lab"}, DataDir: "/var/lib/collector",
+				Auth: Auth{Keys: []APIKey{
+					{Name: "dash", Role: RoleRead, Secret: "dash:secret"},
+					{Name: "edge-7", Role: RoleWrite, Secret: "edge-secret", Sources: []string{"edge-7", "spare"}},
+				}, Username: "floppy", Password: "floppy-secret"},
 				Log: Log{Level: "debug"}, WAL: WAL{Sync: SyncInterval, SyncInterval: time.Second},
 				Storage: Storage{
 					RetentionDays: 30, Retention5m: 84 * day, Retention1h: Forever,

@@ -14,6 +14,9 @@ const EnvPrefix = "COLLECTOR_"
 type Overrides struct {
 	Listen        []string       `name:"listen" env:"COLLECTOR_LISTEN" placeholder:"HOST:PORT" help:"Address to listen on; may be repeated (default 127.0.0.1:8000)."`
 	Insecure      *bool          `name:"insecure" env:"COLLECTOR_INSECURE" help:"Allow listeners that other machines can reach, without any keys."`
+	APIKeys       []APIKey       `name:"api-key" env:"COLLECTOR_API_KEYS" placeholder:"NAME:ROLE:SECRET" help:"Key that clients show to be let in; the role is read, write or admin. May be repeated; better given in the environment, since other users see command lines."`
+	Username      *string        `name:"auth-username" env:"COLLECTOR_AUTH_USERNAME" placeholder:"NAME" help:"User name for HTTP Basic, of role admin, that goes with --auth-password (default admin)."`
+	Password      *Secret        `name:"auth-password" env:"COLLECTOR_AUTH_PASSWORD" placeholder:"SECRET" help:"Password for HTTP Basic; none: there is no such user."`
 	AllowedHosts  []string       `name:"allowed-hosts" env:"COLLECTOR_ALLOWED_HOSTS" placeholder:"NAME" help:"Name, beside localhost and IP addresses, by which clients may call this server; may be repeated."`
 	DataDir       *string        `name:"data-dir" env:"COLLECTOR_DATA_DIR" placeholder:"DIR" help:"Directory that holds all data (default ./data)."`
 	SelfMetrics   *bool          `name:"self-metrics" env:"COLLECTOR_SELF_METRICS" help:"Store this machine's cpu, memory, disk and network as source \"system\" (default true; turn off with --self-metrics=false)."`
@@ -40,6 +43,11 @@ func (o Overrides) Apply(c *Config) {
 	if o.AllowedHosts != nil {
 		c.AllowedHosts = o.AllowedHosts
 	}
+	if o.APIKeys != nil {
+		c.Auth.Keys = o.APIKeys
+	}
+	replace(&c.Auth.Username, o.Username)
+	replace(&c.Auth.Password, o.Password)
 	replace(&c.Insecure, o.Insecure)
 	replace(&c.DataDir, o.DataDir)
 	replace(&c.SelfMetrics, o.SelfMetrics)

@@ -10,9 +10,9 @@ import (
 )
 
 // TestEverySettingHasAFlagAndAVariable derives, by the rule in doc.go, the names that each key of the
-// file must have as a flag and in the environment. Lists of sections stand in the file alone.
+// file must have as a flag and in the environment. Lists of sections stand in the file alone, but for keys.
 func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
-	want := map[string]string{}
+	want := map[string]string{"api-key": "COLLECTOR_API_KEYS"}
 	collectKeys(reflect.TypeFor[Config](), "", func(key string) {
 		flag := strings.NewReplacer(".", "-", "_", "-").Replace(key)
 		want[flag] = EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
@@ -46,16 +46,20 @@ func TestApplySetsEverySetting(t *testing.T) {
 		large    = int64(8)
 		duration = 9 * time.Second
 		age      = Age(10 * time.Hour)
+		secret   = Secret("secret")
 	)
 	var got Config
 	Overrides{
-		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: &yes, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
+		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: &yes,
+		APIKeys: []APIKey{{Name: "k"}}, Username: &text, Password: &secret, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
 		SyncInterval: &duration, RetentionDays: &number, Retention5m: &age, Retention1h: &age, MaxSeries: &number, MaxNewSeries: &number,
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
 		FlushInterval: &duration, WorkerThreads: &number,
 	}.Apply(&got)
 	want := Config{
-		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true, DataDir: "text", SelfMetrics: true, Log: Log{Level: "text"},
+		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true,
+		Auth:    Auth{Keys: []APIKey{{Name: "k"}}, Username: "text", Password: "secret"},
+		DataDir: "text", SelfMetrics: true, Log: Log{Level: "text"},
 		WAL:        WAL{Sync: "text", SyncInterval: duration},
 		Storage:    Storage{RetentionDays: 7, Retention5m: age, Retention1h: age, MaxSeries: 7, MaxNewSeriesPerMinute: 7, MinFreeBytes: 8},
 		Cache:      Cache{QueryBytes: 8},

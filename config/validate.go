@@ -51,6 +51,7 @@ func (c Config) Validate() error {
 		within("processing.buffer_size", c.Processing.BufferSize, 1, maxBufferSize),
 		within("processing.flush_interval", c.Processing.FlushInterval, minFlushInterval, maxInterval),
 		within("processing.worker_threads", c.Processing.WorkerThreads, 0, maxWorkerThreads),
+		c.validateAuth(),
 		c.validateListeners())
 	return errors.Join(problems...)
 }
@@ -68,20 +69,23 @@ func (c Config) validateListeners() error {
 	}
 	var problems []error
 	for _, address := range c.Listen {
-		host, port, err := net.SplitHostPort(address)
+		_, port, err := net.SplitHostPort(address)
 		if err == nil {
 			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
 			problems = append(problems, fmt.Errorf("listen is %q; valid is host:port with a port from 0 to 65535, such as 127.0.0.1:8000", address))
-			continue
-		}
-		if !c.Insecure && !isLoopback(host) {
-			problems = append(problems, fmt.Errorf("listen is %q, which other machines can reach, and anybody there could read, write and change data, "+
-				"since this version has no keys; listen on 127.0.0.1, or give --insecure if that is what you want", address))
 		}
 	}
 	return errors.Join(problems...)
+}
+
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return host
 }
 
 // isLoopback reports whether only this machine can reach the host. Names other than localhost count as

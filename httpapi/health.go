@@ -30,6 +30,19 @@ type healthReport struct {
 	Monitors         struct{}         `json:"monitors"`
 }
 
+// briefHealth is the answer to those who would need a key and have none.
+type briefHealth struct {
+	Status        string `json:"status"`
+	Service       string `json:"service"`
+	Version       string `json:"version"`
+	Uptime        string `json:"uptime"`
+	UptimeSeconds int64  `json:"uptime_seconds"`
+}
+
+func (h *healthReport) brief() briefHealth {
+	return briefHealth{h.Status, h.Service, h.Version, h.Uptime, h.UptimeSeconds}
+}
+
 // healthComponents are the parts of the collector. Users of the service that stood here before know two
 // of them by the names of the programs it used: influxdb is our store, redis the cache of results.
 type healthComponents struct {

@@ -87,6 +87,10 @@ func (s *Server) getHealth(r *request) error {
 	if report.Status != statusHealthy {
 		status = fasthttp.StatusServiceUnavailable
 	}
+	if r.requireRole(roleRead) != nil {
+		r.respondValue(status, report.brief())
+		return nil
+	}
 	r.respondValue(status, report)
 	return nil
 }

@@ -20,6 +20,9 @@ type request struct {
 	server   *Server
 	id       string
 	received time.Time
+	locked   bool  // the server has keys, so a route that has a role needs one
+	key      *key  // that the request was made with; nil: none that is valid
+	keyGiven bool  // a key was given, valid or not
 	bodyRead bool  // to its end
 	cause    error // of a 503 or 504 that somebody waited for; for the log
 }
@@ -49,7 +52,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.limitSending()
 		s.logAccess(r)
 	}()
-	if err := s.checkHost(ctx); err != nil {
+	if err := s.checkHost(ctx); err != nil && !s.keys.Any() { // with keys, a page that knows none gets nothing
 		r.fail(err)
 	} else {
 		trimSlash(ctx)
@@ -62,10 +65,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := ctx.UserValue(requestKey{}).(*request)
-		var err error
-		if endpoint.mutates {
-			err = s.checkOrigin(ctx)
-		}
+		err := s.admit(r, &endpoint)
 		if err == nil {
 			err = endpoint.handler(s, r)
 		}
@@ -76,6 +76,17 @@ func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 			s.queries.note(now, now.Sub(r.received))
 		}
 	}
+}
+
+// admit refuses a request that its route is closed to.
+func (s *Server) admit(r *request, endpoint *route) error {
+	s.authenticate(r, endpoint)
+	if endpoint.mutates || endpoint.live {
+		if err := s.checkOrigin(r.http); err != nil {
+			return err
+		}
+	}
+	return r.requireRole(endpoint.role)
 }
 
 // handleMalformed answers what fasthttp could not read as a request.
@@ -107,6 +118,9 @@ func (r *request) fail(err error) {
 	failure := r.classify(err)
 	if failure.retryAfter > 0 {
 		r.http.Response.Header.Set(fasthttp.HeaderRetryAfter, fmt.Sprint(failure.retryAfter))
+	}
+	if failure.status == fasthttp.StatusUnauthorized {
+		r.challenge()
 	}
 	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
 	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))

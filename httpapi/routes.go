@@ -18,6 +18,7 @@ type route struct {
 	about   string // one line for the index
 	role    role   // what a client must be allowed to, once there are keys
 	mutates bool   // it changes something: closed to foreign web pages
+	live    bool   // a WebSocket or server-sent events: likewise, and a key may come as browsers can send it there
 	query   bool   // it counts among the queries that /system/performance tells of
 	handler handler
 }

@@ -39,7 +39,11 @@ type Options struct {
 
 	// AllowedHosts are names, beside localhost and IP addresses, that requests may give as Host, without
 	// a port. The rule keeps a foreign web page from reaching the collector under a name of its own.
+	// They don't matter once there are keys.
 	AllowedHosts []string
+
+	// Keys decide who may do what. nil: those made through the API from now on.
+	Keys *Keyring
 }
 
 // Time limits of connections. A body has, on top of the header's time, what readBody grants it.
@@ -84,6 +88,7 @@ type Server struct {
 	options Options
 	logger  *slog.Logger
 	hosts   map[string]bool
+	keys    *Keyring
 	memory  *memoryBudget
 	http    *fasthttp.Server
 	router  *router.Router
@@ -107,8 +112,12 @@ func New(db *engine.DB, options Options) *Server {
 		options: options,
 		logger:  options.Logger,
 		hosts:   map[string]bool{"localhost": true},
+		keys:    options.Keys,
 		memory:  newMemoryBudget(options.MaxInFlightBytes),
 		started: options.Now(),
+	}
+	if s.keys == nil {
+		s.keys = newKeyring(db, KeyOptions{})
 	}
 	for _, host := range options.AllowedHosts {
 		s.hosts[strings.ToLower(host)] = true

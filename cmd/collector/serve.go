@@ -40,8 +40,6 @@ func serve(settings config.Config) error {
 		return err
 	}
 	defer closeAll(listeners)
-	warnOfReachable(listeners, logger)
-
 	done := make(chan error, 1)
 	stop := make(chan struct{})
 	go func() { done <- runService(settings, logger, listeners, stop) }()
@@ -79,7 +77,11 @@ func runService(settings config.Config, logger *slog.Logger, listeners []net.Lis
 	}()
 	logger.Info("the data directory is open", "data_dir", settings.DataDir, "took", time.Since(opened))
 
-	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts})
+	keys, err := openKeys(db, settings, logger)
+	if err != nil {
+		return err
+	}
+	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, Keys: keys})
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
@@ -154,16 +156,6 @@ func listen(addresses []string) ([]net.Listener, error) {
 		listeners = append(listeners, listener)
 	}
 	return listeners, nil
-}
-
-// warnOfReachable reminds of what --insecure has allowed.
-func warnOfReachable(listeners []net.Listener, logger *slog.Logger) {
-	for _, listener := range listeners {
-		if address, ok := listener.Addr().(*net.TCPAddr); ok && !address.IP.IsLoopback() {
-			logger.Warn("other machines can reach this listener, and anybody there can read and write everything, since there are no keys yet",
-				"listener", address.String())
-		}
-	}
 }
 
 // closeAll closes what the server may have closed before; that a listener is closed already is fine.

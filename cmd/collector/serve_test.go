@@ -156,7 +156,8 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{"bad value in the environment", []string{"COLLECTOR_LOG_LEVEL=loud"}, "--insecure", exitFailed, []string{"log.level", `"loud"`}},
 		{"not a number in the environment", []string{"COLLECTOR_STORAGE_RETENTION_DAYS=soon"}, "--insecure", exitUsage, []string{"COLLECTOR_STORAGE_RETENTION_DAYS", "soon"}},
 		{"unknown flag", nil, "--wal-snyc=off", exitUsage, []string{"--wal-snyc"}},
-		{"open to the network", nil, "--listen=0.0.0.0:0", exitFailed, []string{"0.0.0.0:0", "--insecure"}},
+		{"open to the network", nil, "--listen=0.0.0.0:0", exitFailed, []string{"0.0.0.0:0", "--api-key", "--insecure"}},
+		{"key of an unknown role", nil, "--api-key=a:root:b", exitFailed, []string{"auth.keys[0].role", `"root"`, "read, write, admin"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
