@@ -33,7 +33,8 @@ type DB struct {
 	useMu  sync.RWMutex // held for reading while the chunk store is used
 	closed bool
 
-	pipe *pipeline
+	pipe  *pipeline
+	watch *watchHub
 
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	accepted atomic.Uint64
@@ -84,6 +85,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		stop:    make(chan struct{}),
 		results: newResultCache(opts.ResultCacheBytes),
 	}
+	db.watch = newWatchHub(db, opts.MaxWatchedSamples)
 	if err := db.SetEventRetention(opts.EventRetention); err != nil {
 		return nil, err
 	}
@@ -117,6 +119,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		opts.Logger.Warn("there is no ballast", "err", err)
 	}
 	db.pipe = newPipeline(db, next, db.active.Next())
+	db.goroutines.Go(db.watch.loop)
 	db.goroutines.Go(db.background)
 	db.goroutines.Go(db.maintainLoop)
 	return db, nil
@@ -237,6 +240,7 @@ func (db *DB) Stats() Stats {
 		SeriesRefused:   db.limits.refused.Load(),
 		Cache:           db.cacheStats(),
 		Maintenance:     db.maintenanceStats(),
+		Watch:           db.watch.stats(),
 	}
 	if err := db.enter(); err != nil {
 		stats.WriteError = err

@@ -30,7 +30,9 @@ type flushState struct {
 // setUnit makes a logged unit visible and notes that the catalogue has to learn it: changed or not, since the
 // log names the series, which the catalogue then must not forget.
 func (db *DB) setUnit(id model.SeriesID, unit string) {
-	db.active.SetUnit(id, unit)
+	if db.active.SetUnit(id, unit) {
+		db.watch.units.Add(1)
+	}
 	db.noteUnits(id)
 }
 

@@ -334,7 +334,11 @@ func (m *metamorphic) delete() {
 }
 
 // checkSamples reads all raw samples of a selection, page by page.
-func (m *metamorphic) checkSamples() { m.compareSamples(m.selection(), 1+m.random.IntN(500)) }
+func (m *metamorphic) checkSamples() {
+	selection := m.selection()
+	m.compareSamples(selection, 1+m.random.IntN(500))
+	m.compareLatest(selection)
+}
 
 func (m *metamorphic) compareSamples(selection Selection, limit int) {
 	request := SamplesRequest{Selection: selection, Limit: limit}

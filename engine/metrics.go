@@ -24,6 +24,19 @@ type Stats struct {
 	SeriesRefused uint64 // by MaxSeries and MaxNewSeries, since the start
 	Cache         CacheStats
 	Maintenance   MaintenanceStats
+	Watch         WatchStats
+}
+
+// WatchStats measures live updates, since the start.
+type WatchStats struct {
+	Watchers    int    // now
+	QueuedBytes int64  // of messages that wait for them now
+	Delivered   uint64 // updates and events taken by watchers
+	Dropped     uint64 // from the queues of watchers that were too slow
+
+	// Overrun is how many updates left the buffer before somebody who watches had looked at them, counted for each
+	// watcher: the machine was too busy.
+	Overrun uint64
 }
 
 // CacheStats measures the result cache, since the start.

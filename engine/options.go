@@ -91,6 +91,10 @@ type Options struct {
 	// CacheBytes is the size of the chunk store's block cache. 0: 64 MiB.
 	CacheBytes int64
 
+	// MaxWatchedSamples is how many of the newest samples are kept, while anybody watches, for watchers that fall
+	// behind or come back: 40 bytes each. 0: 512 Ki.
+	MaxWatchedSamples int
+
 	// ResultCacheBytes is the size of the cache of results. 0: none.
 	ResultCacheBytes int64
 }
@@ -122,6 +126,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxExactSamples, 20_000_000)
 	setDefault(&o.MaxResultPoints, 1_000_000)
 	setDefault(&o.CacheBytes, 64<<20)
+	setDefault(&o.MaxWatchedSamples, 512<<10)
 	setDefault(&o.RetentionGrace, time.Hour)
 	setDefault(&o.MaintainInterval, time.Minute)
 	setDefault(&o.RollupDelay, 15*time.Minute)
@@ -160,6 +165,7 @@ func (o Options) validate() error {
 		{"MaxExactSamples", int64(o.MaxExactSamples)},
 		{"MaxResultPoints", int64(o.MaxResultPoints)},
 		{"CacheBytes", o.CacheBytes},
+		{"MaxWatchedSamples", int64(o.MaxWatchedSamples)},
 	} {
 		if field.value < 0 {
 			return fmt.Errorf("option %s is %d, it must not be negative", field.name, field.value)

@@ -357,6 +357,7 @@ func (p *pipeline) apply(f *frame) {
 		lsn++
 	}
 	p.applied.Store(uint64(f.last))
+	p.db.watch.published()
 	if f.barrier != nil {
 		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
 	}
@@ -379,5 +380,6 @@ func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
 	p.db.changes.note(c.times, uint64(lsn))
 	p.applier.Apply(c.ids, c.times, c.values)
 	p.db.accepted.Add(uint64(len(c.ids)))
+	p.db.watch.publishSamples(lsn, c)
 	return nil
 }
