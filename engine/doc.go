@@ -67,6 +67,18 @@
 // of its last change, noted before the change is applied; a cached result serves while no hour of its range
 // has a later one.
 //
+// # Watching
+//
+// When a frame is visible, its samples and events are put into a ring, if anybody watches. The ring is read without a
+// lock, and writers never wait for who reads it. One goroutine, the hub, takes what comes to the watchers
+// that have subscribed to it; it knows for each series who these are. A message is made once for all watchers of one
+// Format and copied into their queues, which are bounded: a queue without room loses its oldest messages, and its
+// watcher is told how many. If the hub itself is so late that the ring has gone round, all watchers are told.
+//
+// A watcher that begins in the past, or has just subscribed, first goes through the ring by itself; when it has caught
+// up, the hub takes over at that place. Updates have positions, so that a client who comes back can begin
+// where it was, while the ring still has what followed.
+//
 // # Locks
 //
 // In the order in which they may be taken:
@@ -76,6 +88,8 @@
 //	flushState.mu      one flush at a time, and no change to partitions or postings beside it
 //	DB.resolveMu       read-held while a series is looked up or made that is not in memory
 //	the stages of the pipeline, in their order; pipeline.waitingMu inside build
+//	watchHub.mu        what watchers subscribe to; not taken by writers
+//	watchQueue.mu      what waits for one watcher
 //	storeState.mu      names and partitions; held for map operations only
 //	flushState.unitsMu units to be stored
 //	tombstones.mu      the list is being replaced

@@ -52,10 +52,11 @@ func (h *eventHead) known(b *eventBatch) []bool {
 	return known
 }
 
-// add appends the events but for those to be skipped, the first of each ID.
-func (h *eventHead) add(lsn wal.LSN, events []Event, skip func(i int) bool) {
+// add appends the events but for those to be skipped, the first of each ID. It returns those it has appended.
+func (h *eventHead) add(lsn wal.LSN, events []Event, skip func(i int) bool) []placedEvent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	before := len(h.list)
 	if h.ids == nil {
 		h.ids = make(map[string]struct{})
 	}
@@ -69,6 +70,7 @@ func (h *eventHead) add(lsn wal.LSN, events []Event, skip func(i int) bool) {
 		h.list = append(h.list, placedEvent{keys.Event{Time: event.Time, LSN: uint64(lsn), N: uint64(i)}, event})
 		h.size.Add(int64(eventBytes(&event)))
 	}
+	return h.list[before:]
 }
 
 // upTo returns the events up to an LSN.
@@ -109,6 +111,7 @@ func (db *DB) applyEvents(lsn wal.LSN, b *eventBatch) error {
 			return err
 		}
 	}
-	db.events.add(lsn, b.events, func(i int) bool { return known[i] || b.stored[i] })
+	added := db.events.add(lsn, b.events, func(i int) bool { return known[i] || b.stored[i] })
+	db.watch.publishEvents(lsn, added)
 	return nil
 }

@@ -24,7 +24,11 @@ type Format interface {
 	Prepare(s *model.Series) any
 	// AppendUpdate appends the message of an update; prepared is what Prepare returned for its series.
 	AppendUpdate(dst []byte, prepared any, u *Update) []byte
-	// AppendEvent appends the message of an event.
+}
+
+// EventFormat is a Format that has messages for events, too. Watchers with another Format get no events.
+type EventFormat interface {
+	Format
 	AppendEvent(dst []byte, at Position, e *Event) []byte
 }
 

@@ -40,8 +40,6 @@ func (placeFormat) AppendUpdate(dst []byte, _ any, u *Update) []byte {
 	return fmt.Appendf(dst, "%d/%d\n", u.LSN, u.Index)
 }
 
-func (placeFormat) AppendEvent(dst []byte, _ Position, _ *Event) []byte { return dst }
-
 // wideFormat is placeFormat with a kilobyte to each line.
 type wideFormat struct{ placeFormat }
 
@@ -463,6 +461,53 @@ func TestWatchNewest(t *testing.T) {
 	}
 	if w.Take(&b); b.Count != 0 || b.Dropped != 0 {
 		t.Errorf("took again %+v", b)
+	}
+}
+
+// TestWatchEvents: events come in the log's place among samples, once, and only to those that want them.
+func TestWatchEvents(t *testing.T) {
+	db := openWatched(t, Options{})
+	subscriptions := []Subscription{
+		{},
+		{OnlyEvents: true, Events: true},
+		{Events: true, EventTypes: []string{"alert", "other"}, AnyOf: []AnyOf{{Key: "host", Values: []string{"a"}}}},
+	}
+	var watchers []*Watcher
+	for _, s := range subscriptions {
+		w := mustWatch(t, db, WatchOptions{Format: lineFormat{}})
+		w.Subscribe(s)
+		w.Subscribe(s)
+		takeLines(t, w, 0)
+		watchers = append(watchers, w)
+	}
+	other := mustWatch(t, db, WatchOptions{Format: placeFormat{}})
+	other.Subscribe(Subscription{OnlyEvents: true, Events: true})
+	takeLines(t, other, 0)
+	start := db.WatchPosition()
+	put(t, db, "cpu", "a", 1, 1)
+	if err := db.WriteEvents(t.Context(), []Event{
+		{ID: "1", Time: 1, Component: "c", Type: "alert"}, {ID: "2", Time: 1, Component: "c", Type: "restart"}, {ID: "1", Time: 1, Component: "c", Type: "alert"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, db, "cpu", "b", 1, 1)
+	settle(t, db)
+	late := mustWatch(t, db, WatchOptions{Format: lineFormat{}, After: &start})
+	late.Subscribe(subscriptions[2])
+	watchers = append(watchers, late, other)
+	alert := []string{"cpu a  1 3ff0000000000000", "event 1", "cpu b  1 3ff0000000000000"}
+	for i, want := range [][]string{{alert[0], alert[2]}, {"event 1", "event 2"}, alert[:2], alert[:2], nil} {
+		lines, _ := takeLines(t, watchers[i], 0)
+		lines = slices.DeleteFunc(lines, func(line string) bool { return strings.HasPrefix(line, "settled") })
+		for k, line := range lines {
+			if kind, id, ok := strings.Cut(line, " "); ok && kind == "event" {
+				id, _, _ = strings.Cut(id, " ")
+				lines[k] = "event " + id
+			}
+		}
+		if !slices.Equal(lines, want) {
+			t.Errorf("watcher %d saw %q, want %q", i, lines, want)
+		}
 	}
 }
 

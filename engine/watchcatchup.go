@@ -84,7 +84,7 @@ func (w *Watcher) look(n, maxBytes int) (done, bytes int) {
 	for ; done < n && bytes < maxBytes; done++ {
 		i := c.offset + done
 		if w.catchUp.message = w.catchUp.message[:0]; c.block.events != nil {
-			w.lookAtEvent(c.block.place(i), &c.block.events[i])
+			w.lookAtEvent(c.block.place(i), &c.block.events[i].event)
 		} else {
 			w.lookAt(&c.block.entries[i])
 		}
@@ -121,8 +121,8 @@ func (w *Watcher) lookAt(entry *watchEntry) {
 
 func (w *Watcher) lookAtEvent(at Position, e *Event) {
 	for _, s := range w.catchUp.subscriptions {
-		if w.format != nil && s.wantsEvent(e) {
-			w.catchUp.message = w.format.AppendEvent(w.catchUp.message, at, e)
+		if w.format != nil && w.format.events != nil && s.wantsEvent(e) {
+			w.catchUp.message = w.format.events.AppendEvent(w.catchUp.message, at, e)
 			w.push(w.catchUp.message)
 			return
 		}

@@ -52,6 +52,7 @@ type watchHub struct {
 // formatState is a Format with what was encoded last.
 type formatState struct {
 	Format
+	events  EventFormat // nil: it has no messages for events
 	slot    int
 	message []byte
 	encoded uint64 // number of the entry of which message is, plus one
@@ -68,6 +69,13 @@ func newWatchHub(db *DB, capacity int) *watchHub {
 func (h *watchHub) publishSamples(lsn wal.LSN, c *commit) {
 	if h.active.Load() {
 		h.ring.publishSamples(uint64(lsn), c.ids, c.times, c.values)
+	}
+}
+
+// publishEvents is publishSamples for the events of a batch that are new.
+func (h *watchHub) publishEvents(lsn wal.LSN, events []placedEvent) {
+	if h.active.Load() {
+		h.ring.publishEvents(uint64(lsn), events)
 	}
 }
 
@@ -147,6 +155,7 @@ func (h *watchHub) formatOf(format Format) *formatState {
 		}
 	}
 	f := &formatState{Format: format, slot: len(h.formats)}
+	f.events, _ = format.(EventFormat)
 	h.formats = append(h.formats, f)
 	return f
 }
@@ -290,7 +299,7 @@ func (h *watchHub) deliverEntries(c watchCursor, n int) {
 	for i := c.offset; i < c.offset+n; i++ {
 		number := c.block.first + uint64(i)
 		if c.block.events != nil {
-			h.deliverEvent(number, c.block.place(i), &c.block.events[i])
+			h.deliverEvent(number, c.block.place(i), &c.block.events[i].event)
 			continue
 		}
 		entry := &c.block.entries[i]
@@ -336,11 +345,11 @@ func (h *watchHub) deliverEvent(number uint64, at Position, e *Event) {
 	for s := range h.interests.events {
 		w := s.watcher
 		f := w.format
-		if f == nil || number < w.from || w.lastEvent == number+1 || !s.wantsEvent(e) {
+		if f == nil || f.events == nil || number < w.from || w.lastEvent == number+1 || !s.wantsEvent(e) {
 			continue
 		}
 		if f.encoded != number+1 {
-			f.message = f.AppendEvent(f.message[:0], at, e)
+			f.message = f.events.AppendEvent(f.message[:0], at, e)
 			f.encoded = number + 1
 		}
 		w.lastEvent = number + 1

@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"math"
-	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -76,8 +75,8 @@ type watchBlock struct {
 	first   uint64   // number of its first entry, of all that were ever published
 	before  Position // of the entry before its first
 	entries []watchEntry
-	events  []Event // instead of entries
-	at      uint64  // LSN of the events
+	events  []placedEvent // instead of entries
+	at      uint64        // LSN of the events
 	count   atomic.Int64
 	next    atomic.Pointer[watchBlock]
 	gone    atomic.Bool // no longer in the ring; set before next is cut
@@ -118,7 +117,7 @@ func (r *watchRing) publishSamples(lsn uint64, ids []model.SeriesID, times []int
 	for done := 0; done < len(ids); {
 		b := r.newest
 		used := int(b.count.Load())
-		if used == len(b.entries) {
+		if b.events != nil || used == len(b.entries) {
 			r.addSpace()
 			continue
 		}
@@ -136,7 +135,7 @@ func (r *watchRing) publishSamples(lsn uint64, ids []model.SeriesID, times []int
 }
 
 // publishEvents adds the events of a batch.
-func (r *watchRing) publishEvents(lsn uint64, events []Event) {
+func (r *watchRing) publishEvents(lsn uint64, events []placedEvent) {
 	if len(events) == 0 {
 		return
 	}
@@ -146,7 +145,6 @@ func (r *watchRing) publishEvents(lsn uint64, events []Event) {
 		b.size -= len(r.spare)
 		r.held -= len(r.spare)
 	}
-	events = slices.Clone(events)
 	block := &watchBlock{events: events, at: lsn, size: len(events)}
 	block.count.Store(int64(len(events)))
 	r.add(block)
