@@ -17,6 +17,6 @@ func (db *DB) Cardinality(ctx context.Context, from, to int64, top int) (Cardina
 		return CardinalityReport{}, err
 	}
 	defer db.leave()
-	places := db.postingsIn(max(from, model.MinTime), min(to, model.MaxTime))
+	places := db.postingsIn(max(from, model.MinTime), min(to, model.MaxTime+1))
 	return index.Cardinality(ctx, db.chunks, places, db.active, db.head.Has, top)
 }

@@ -41,3 +41,135 @@ func (m *metamorphic) checkNames(selection Selection) {
 		m.fail("metric names of %v are %q, want %q", selection, got, want)
 	}
 }
+
+// checkCatalogue reads the lists of series, names, keys and values of a selection, page by page, and compares
+// with the oracle.
+func (m *metamorphic) checkCatalogue(selection Selection) {
+	if m.random.IntN(2) == 0 {
+		selection.Matchers = slices.DeleteFunc(selection.Matchers, func(matcher *model.Matcher) bool { return matcher.Key == model.NameKey })
+	}
+	hides := len(m.policy.Rules) > 0 || m.policy.Default.Raw != 0
+	if hides || m.random.IntN(2) == 0 { // points that a range cuts count whole
+		selection.From, selection.To = selection.From/hour*hour, min(selection.To/hour+1, model.MaxTime/hour)*hour
+	}
+	want, optional := m.oracle.listed(selection)
+	got := make(map[string]Extent)
+	last := ListCursor{}
+	total := readList(m, func(page Page) (*List[SeriesEntry], error) {
+		return m.db.SeriesList(context.Background(), selection, page)
+	},
+		func(e SeriesEntry) {
+			if !last.before(e.Name, e.ID) {
+				m.fail("series %v comes after %v", e.Series, last)
+			}
+			last = ListCursor{e.Name, e.ID}
+			got[string(model.AppendIdentity(nil, e.Name, e.Tags))] = e.Extent
+		})
+	if total != len(got) {
+		m.fail("the list of series of %v says it has %d entries, and has %d", selection, total, len(got))
+	}
+	for identity, extent := range got {
+		if extent != want[identity] && !(optional[identity] && !extent.Found) {
+			m.fail("%v lists %q with %+v, want %+v", selection, identity, extent, want[identity])
+		}
+	}
+	for identity, extent := range want {
+		if !got[identity].Found {
+			m.fail("%v doesn't list %q with %+v", selection, identity, extent)
+		}
+	}
+	m.checkLists(selection, got)
+}
+
+// listed returns which series have samples that count in the range, and when; optional are those of which
+// there are stale markers alone.
+func (o *oracle) listed(sel Selection) (extents map[string]Extent, optional map[string]bool) {
+	extents, optional = make(map[string]Extent), make(map[string]bool)
+	for _, s := range o.selected(sel.Matchers) {
+		identity := string(model.AppendIdentity(nil, s.Name, s.Tags))
+		samples := o.keepVisible(s, s.sorted(sel.From, sel.To), true)
+		optional[identity] = len(samples) > 0
+		samples = slices.DeleteFunc(samples, func(sample model.Sample) bool { return model.IsStale(sample.Value) })
+		if len(samples) > 0 {
+			extents[identity] = Extent{First: samples[0].Time, Last: samples[len(samples)-1].Time, Found: true}
+		}
+	}
+	return extents, optional
+}
+
+// readList reads all pages of a list, hands the entries to each and returns the total.
+func readList[T any](m *metamorphic, read func(Page) (*List[T], error), each func(T)) (total int) {
+	page := Page{Limit: pick(m.random, 3+m.random.IntN(8), 50, 50, 50)}
+	for {
+		list, err := read(page)
+		if err != nil {
+			m.fail("list: %v", err)
+		}
+		for _, entry := range list.Entries {
+			each(entry)
+		}
+		if !list.More {
+			return list.Total
+		}
+		if len(list.Entries) != page.Limit {
+			m.fail("a page has %d entries of %d and says there are more", len(list.Entries), page.Limit)
+		}
+		page.After = list.Next
+	}
+}
+
+// checkLists compares the other lists with that of the series.
+func (m *metamorphic) checkLists(selection Selection, series map[string]Extent) {
+	names, values, keys := make(map[string]NameEntry), make(map[string]map[string]int), make(map[string]KeyEntry)
+	for identity, extent := range series {
+		name, tags, err := model.DecodeIdentity([]byte(identity))
+		if err != nil {
+			m.fail("identity: %v", err)
+		}
+		e := names[name]
+		e.Name, e.Series = name, e.Series+1
+		switch {
+		case !extent.Found:
+		case !e.Found:
+			e.Extent = extent
+		default:
+			e.First, e.Last = min(e.First, extent.First), max(e.Last, extent.Last)
+		}
+		names[name] = e
+		for _, tag := range tags {
+			if values[tag.Key] == nil {
+				values[tag.Key] = make(map[string]int)
+			}
+			values[tag.Key][tag.Value]++
+			keys[tag.Key] = KeyEntry{Key: tag.Key, Values: len(values[tag.Key]), Series: keys[tag.Key].Series + 1}
+		}
+	}
+	delete(keys, model.SourceKey)
+	ctx := context.Background()
+	total := readList(m, func(page Page) (*List[NameEntry], error) { return m.db.Names(ctx, selection, page) }, func(e NameEntry) {
+		if want := names[e.Name]; e.Series != want.Series || e.Extent != want.Extent {
+			m.fail("%v lists the name %+v, want %+v", selection, e, want)
+		}
+	})
+	if total != len(names) {
+		m.fail("%v lists %d names, want %d", selection, total, len(names))
+	}
+	total = readList(m, func(page Page) (*List[KeyEntry], error) { return m.db.Keys(ctx, selection, nil, page) }, func(e KeyEntry) {
+		if e != keys[e.Key] {
+			m.fail("%v lists the key %+v, want %+v", selection, e, keys[e.Key])
+		}
+	})
+	if total != len(keys) {
+		m.fail("%v lists %d keys, want %d", selection, total, len(keys))
+	}
+	for _, key := range []string{"host", model.SourceKey, "absent"} {
+		total = readList(m, func(page Page) (*List[ValueEntry], error) { return m.db.Values(ctx, selection, key, page) }, func(e ValueEntry) {
+			if e.Series != values[key][e.Value] {
+				m.fail("%v lists the value %+v of %s, want %d", selection, e, key, values[key][e.Value])
+			}
+		})
+		if total != len(values[key]) {
+			m.fail("%v lists %d values of %s, want %d", selection, total, key, len(values[key]))
+		}
+	}
+}

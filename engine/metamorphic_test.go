@@ -181,6 +181,7 @@ func (m *metamorphic) step() {
 		m.checkSamples()
 	case n < 17:
 		m.checkNames(m.selection())
+		m.checkCatalogue(m.selection())
 	default:
 		m.checkAggregate()
 	}
@@ -470,6 +471,8 @@ func (m *metamorphic) compareGroup(request AggregateRequest, result *AggregateRe
 func (m *metamorphic) checkAll() {
 	m.oracle.now = m.now.Load()
 	m.checkNames(Selection{From: model.MinTime, To: model.MaxTime})
+	m.checkCatalogue(Selection{From: model.MinTime, To: model.MaxTime})
+	m.checkCatalogue(m.selection())
 	for _, name := range []string{"cpu", "memory"} {
 		m.compareSamples(Selection{
 			Matchers: []*model.Matcher{model.EqualMatcher(model.NameKey, name)},

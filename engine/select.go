@@ -54,7 +54,7 @@ func (db *DB) find(ctx context.Context, s Selection) (_ found, err error) {
 	if err != nil {
 		return found{}, err
 	}
-	m, err := db.match(ctx, s)
+	m, err := db.match(ctx, s, nil)
 	if err != nil {
 		return found{}, err
 	}
@@ -72,8 +72,8 @@ type matched struct {
 func (m *matched) close() error { return m.snapshot.Close() }
 
 // match evaluates the matchers over memory and over each stored partition of the range. The caller closes
-// what it gets.
-func (db *DB) match(ctx context.Context, s Selection) (_ *matched, err error) {
+// what it gets. note, if it isn't nil, is handed what each partition has, for its own use.
+func (db *DB) match(ctx context.Context, s Selection, note func(index.Place, *index.Set)) (_ *matched, err error) {
 	m := &matched{series: index.NewSet()}
 	// Memory first: a series that is flushed meanwhile is then found in both places, not in none.
 	for id := range db.active.Select(s.Matchers).All() {
@@ -99,6 +99,9 @@ func (db *DB) match(ctx context.Context, s Selection) (_ *matched, err error) {
 			return nil, fmt.Errorf("look up series: %w", err)
 		}
 		m.series.Or(matched)
+		if note != nil {
+			note(where, matched)
+		}
 	}
 	return m, nil
 }

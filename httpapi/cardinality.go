@@ -4,7 +4,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/flopynet/collector/engine"
-	"github.com/flopynet/collector/model"
 )
 
 // Limits of the lists of GET /metrics/cardinality.
@@ -48,18 +47,13 @@ type tagCardinality struct {
 	Series int    `json:"series"`
 }
 
-// getCardinality answers GET /metrics/cardinality. Without a range it is about all time, unlike queries:
-// who looks for what fills the index doesn't know when that came.
+// getCardinality answers GET /metrics/cardinality.
 func (s *Server) getCardinality(r *request) error {
 	p, err := parseParams(r.http.QueryArgs(), paramSet{"limit": false, "timeout": false}.withRange())
 	if err != nil {
 		return err
 	}
-	from, to := model.MinTime, model.MaxTime
-	fromName, toName, err := p.rangeEnds()
-	if err == nil && (fromName != "" || toName != "") {
-		from, to, err = p.timeRange(r.received.UnixNano())
-	}
+	from, to, err := p.timeRangeOrAll(r.received.UnixNano())
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/flopynet/collector/internal/timefmt"
+	"github.com/flopynet/collector/model"
 )
 
 // maxParameters bounds how often parameters may be given in one request.
@@ -184,6 +185,16 @@ func (p params) timeRange(now int64) (from, to int64, err error) {
 		return 0, 0, invalidTimeRange(from, to)
 	}
 	return from, to, nil
+}
+
+// timeRangeOrAll is timeRange but for what is given neither end: that is about all time, for who looks for
+// what there is doesn't know when it came.
+func (p params) timeRangeOrAll(now int64) (from, to int64, err error) {
+	fromName, toName, err := p.rangeEnds()
+	if err != nil || fromName != "" || toName != "" {
+		return p.timeRange(now)
+	}
+	return model.MinTime, model.MaxTime + 1, nil
 }
 
 // onlyOneOf returns the one of the names that was given, or "".

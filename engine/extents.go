@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/rollup"
+	"github.com/flopynet/collector/model"
+)
+
+// catalogue is what matchers found in a range, and which of it really has samples there. Postings say so where
+// they can: those of a partition that lies in the range as a whole, and of which neither retention nor a
+// delete hides anything. The samples of the others are looked at.
+type catalogue struct {
+	db        *DB
+	selection Selection
+	*matched
+	live *index.Set // the series that have samples in the range
+}
+
+// catalogued calls list with what a selection finds.
+func catalogued[T any](ctx context.Context, db *DB, s Selection, list func(*catalogue) (T, error)) (T, error) {
+	var none T
+	if err := db.enter(); err != nil {
+		return none, err
+	}
+	defer db.leave()
+	s.From, s.To = max(s.From, model.MinTime), min(s.To, model.MaxTime+1)
+	return consistently(db, func() (result T, err error) {
+		c := &catalogue{db: db, selection: s}
+		if err := c.match(ctx); err != nil {
+			return none, err
+		}
+		defer func() { err = errors.Join(err, c.close()) }()
+		return list(c)
+	})
+}
+
+// match finds the series that match, and those of them that are live.
+func (c *catalogue) match(ctx context.Context) (err error) {
+	c.live = index.NewSet()
+	tombstones := touching(c.db.tombstones.all(), c.selection.From, c.selection.To)
+	floors := c.db.expiry.load().highestFloors(c.db.opts.Now().UnixNano())
+	c.matched, err = c.db.match(ctx, c.selection, func(where index.Place, series *index.Set) {
+		from, to := boundsOf(where)
+		if from < max(c.selection.From, floors[where.Tier]) || to > c.selection.To {
+			return
+		}
+		for _, t := range touching(tombstones, from, to) {
+			series.AndNot(t.series)
+		}
+		c.live.Or(series)
+	})
+	if err != nil {
+		return err
+	}
+	doubtful := c.series.Clone()
+	doubtful.AndNot(c.live)
+	if doubtful.IsEmpty() {
+		return nil
+	}
+	return errors.Join(c.resolve(ctx, doubtful), ctx.Err())
+}
+
+// resolve looks for a sample of each of the series.
+func (c *catalogue) resolve(ctx context.Context, doubtful *index.Set) error {
+	spans, err := c.spansOf(doubtful)
+	if err != nil {
+		return errors.Join(err, c.close())
+	}
+	slices.Reverse(spans) // most series have recent samples
+	err = c.db.eachValue(ctx, c.matched, doubtful, model.NameKey, func(name string, series *index.Set) error {
+		for ids := range slices.Chunk(series.AppendTo(nil), pinGroup) {
+			found := make([]Extent, len(ids))
+			for _, s := range spans {
+				if err := c.look(ctx, s, name, ids, false, found, func(e Extent) bool { return !e.Found }); err != nil {
+					return err
+				}
+			}
+			for i, id := range ids {
+				if found[i].Found {
+					c.live.Add(id)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return errors.Join(err, c.close())
+	}
+	return nil
+}
+
+// highestFloors returns, by tier, the time from which on nothing of any series is hidden by retention.
+func (e *expiry) highestFloors(now int64) (floors [model.Tiers]int64) {
+	floors[model.TierRaw] = e.expired.Newest()
+	for class := range e.policy.Classes() {
+		for tier := range floors {
+			floors[tier] = max(floors[tier], e.policy.Floor(class, model.Tier(tier), now))
+		}
+	}
+	return floors
+}
+
+// boundsOf returns the range of a place, of which the last ends with time.
+func boundsOf(where index.Place) (from, to int64) {
+	from, to = where.Tier.Bounds(where.Partition)
+	if to < from || to > model.MaxTime {
+		to = model.MaxTime + 1
+	}
+	return from, to
+}
+
+// span is a part of the catalogue's range and the series that may have samples in it.
+type span struct {
+	from, to int64
+	series   *index.Set
+}
+
+// spansOf returns the spans in which series within may have samples, in the order of their beginnings. Those
+// of points overlap those of samples. As in match, the head comes first: the snapshot there is may be older
+// than a flush that has emptied the head since.
+func (c *catalogue) spansOf(within *index.Set) (spans []span, err error) {
+	days := c.headDays(within)
+	snapshot := c.db.chunks.NewSnapshot()
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	for _, where := range c.db.postingsIn(c.selection.From, c.selection.To) {
+		series, err := index.PartitionSeries(snapshot, where.Tier, where.Partition)
+		if err != nil {
+			return nil, err
+		}
+		series.And(within)
+		if inHead := days[where.Partition]; where.Tier == model.TierRaw && inHead != nil {
+			series.Or(inHead)
+			delete(days, where.Partition)
+		}
+		spans = c.appendSpan(spans, where, series)
+	}
+	for day, series := range days {
+		spans = c.appendSpan(spans, index.Place{Tier: model.TierRaw, Partition: day}, series)
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.to, b.to)) })
+	return spans, nil
+}
+
+func (c *catalogue) appendSpan(spans []span, where index.Place, series *index.Set) []span {
+	from, to := boundsOf(where)
+	from, to = max(from, c.selection.From), min(to, c.selection.To)
+	if series.IsEmpty() || from >= to {
+		return spans
+	}
+	return append(spans, span{from, to, series})
+}
+
+// headDays returns the days of which the head has samples of the series, and of which of them.
+func (c *catalogue) headDays(within *index.Set) map[model.Partition]*index.Set {
+	days := make(map[model.Partition]*index.Set)
+	of := make(map[model.Partition]bool)
+	for id := range within.All() {
+		clear(of)
+		for _, view := range c.db.head.Views(nil, id) {
+			notePartitions(of, view, c.selection.From, c.selection.To)
+		}
+		for day := range of {
+			if days[day] == nil {
+				days[day] = index.NewSet()
+			}
+			days[day].Add(id)
+		}
+	}
+	return days
+}
+
+// extents returns when the first and the last sample of series of one metric were: of each, or together of
+// all. It looks from either end of the range until it has found them.
+func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids []model.SeriesID, together bool) ([]Extent, error) {
+	found := make([]Extent, len(ids))
+	if together {
+		found = found[:1]
+	}
+	for _, s := range spans {
+		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool { return !e.Found || e.First > s.from })
+		if err != nil {
+			return nil, err
+		}
+	}
+	spans = slices.Clone(spans)
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(b.to, a.to) })
+	for _, s := range spans {
+		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool { return e.Found && e.Last < s.to-1 })
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// look widens the extents of those series that want says true of by what they have in a span.
+func (c *catalogue) look(ctx context.Context, s span, name string, ids []model.SeriesID, together bool, extents []Extent, want func(Extent) bool) error {
+	var among []model.SeriesID
+	var groupOf []int // in extents
+	for i, id := range ids {
+		if together {
+			i = 0
+		}
+		if want(extents[i]) && s.series.Contains(id) {
+			among, groupOf = append(among, id), append(groupOf, i)
+		}
+	}
+	if len(among) == 0 {
+		return nil
+	}
+	f := found{name: name, ids: among}
+	if err := c.db.classify(&f); err != nil {
+		return err
+	}
+	q := &aggregation{
+		db: c.db, found: f, groups: len(extents), groupOf: groupOf, needs: needs{columns: rollup.WantCounts | rollup.WantEnds},
+		request: &AggregateRequest{Selection: Selection{From: s.from, To: s.to}, Edges: []int64{s.from, s.to}},
+	}
+	total, err := q.run(ctx)
+	if err != nil {
+		return err
+	}
+	for i, pages := range total.groups {
+		if len(pages) == 0 || len(pages[0]) == 0 || pages[0][0].count == 0 {
+			continue
+		}
+		p, e := &pages[0][0], &extents[i]
+		if !e.Found {
+			*e = Extent{First: p.firstTime, Last: p.lastTime, Found: true}
+		}
+		e.First, e.Last = min(e.First, p.firstTime), max(e.Last, p.lastTime)
+	}
+	return nil
+}
