@@ -28,7 +28,7 @@ func (db *DB) Latest(ctx context.Context, s Selection, maxSeries int) ([]LatestS
 }
 
 func (db *DB) latest(ctx context.Context, s Selection, maxSeries int) ([]LatestSample, error) {
-	m, err := db.match(ctx, s)
+	m, err := db.match(ctx, s, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -229,8 +229,10 @@ func (s *Server) listTags(r *request) error {
 }
 
 func (s *Server) listTagValues(r *request) error {
-	key, _ := r.http.UserValue("key").(string)
-	key = strings.Clone(key)
+	key := r.pathValue("key")
+	if err := model.CheckSeries("m", model.Tags{{Key: key, Value: "v"}}); err != nil {
+		return invalidParameter("key", key, err.Error())
+	}
 	before := append(appendJSONString([]byte(`"key":`), key), ',')
 	return answerList(s, r, key, "values", before,
 		func(ctx context.Context, l *listing) (*engine.List[engine.ValueEntry], error) {

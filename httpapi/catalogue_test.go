@@ -23,7 +23,7 @@ func catalogueServer(t testing.TB) *testServer {
 	}
 	ts.write("memory_usage", "MB", []string{"source", "fl_server", "host", "edge-0", "zone", "a|b"}, "2024-01-14T10:00:00Z", 1.0)
 	ts.write("memory_usage", "MB", []string{"source", "policy_engine"}, "2024-01-15T10:00:00Z", 1.0)
-	ts.write("flows", "", []string{"host", "edge-1"}, "2024-01-15T10:59:00Z", 1.0)
+	ts.write("flows", "", []string{"host", "edge-1", "app.kubernetes.io/name", "50 %"}, "2024-01-15T10:59:00Z", 1.0)
 	return ts
 }
 
@@ -39,16 +39,17 @@ func TestCatalogue(t *testing.T) {
 				{"name":"cpu_usage","unit":"percent","series":3,"first":1705312860000,"last":1705314660500}],"total":1,"next_cursor":null}`,
 			"/metrics/sources":                   `{"sources":[{"source":"fl_server","series":4},{"source":"policy_engine","series":1}],"total":2,"next_cursor":null}`,
 			"/metrics/sources?match=p":           `{"sources":[{"source":"policy_engine","series":1}],"total":1,"next_cursor":null}`,
-			"/metrics/tags":                      `{"tags":[{"key":"host","values":3,"series":5},{"key":"zone","values":1,"series":1}],"total":2,"next_cursor":null}`,
+			"/metrics/tags":                      `{"tags":[{"key":"app.kubernetes.io/name","values":1,"series":1},{"key":"host","values":3,"series":5},{"key":"zone","values":1,"series":1}],"total":3,"next_cursor":null}`,
 			"/metrics/tags?match=ho&source=none": `{"tags":[],"total":0,"next_cursor":null}`,
 			"/metrics/tags?match=~zo.e":          `{"tags":[{"key":"zone","values":1,"series":1}],"total":1,"next_cursor":null}`,
 			"/metrics/tags/host/values?metric=cpu_usage&tags=host:~edge-[01]": `{"key":"host","values":[{"value":"edge-0","series":1},{"value":"edge-1","series":1}],"total":2,"next_cursor":null}`,
 			"/metrics/tags/zone/values?match=a|":                              `{"key":"zone","values":[{"value":"a|b","series":1}],"total":1,"next_cursor":null}`,
+			"/metrics/tags/app.kubernetes.io%2Fname/values":                   `{"key":"app.kubernetes.io/name","values":[{"value":"50 %","series":1}],"total":1,"next_cursor":null}`,
 			"/metrics/tags/nobody/values":                                     `{"key":"nobody","values":[],"total":0,"next_cursor":null}`,
 			"/metrics/series?match=mem": `{"series":[{"metric":"memory_usage","source":"fl_server","tags":{"host":"edge-0","zone":"a|b"},"unit":"MB","first":"2024-01-14T10:00:00Z","last":"2024-01-14T10:00:00Z"},
 				{"metric":"memory_usage","source":"policy_engine","tags":{},"unit":"MB","first":"2024-01-15T10:00:00Z","last":"2024-01-15T10:00:00Z"}],"total":2,"next_cursor":null}`,
 			"/metrics/series?tags=host:edge-1&from=2024-01-15T10:59:00Z&to=now": `{"series":[
-				{"metric":"flows","source":null,"tags":{"host":"edge-1"},"unit":null,"first":"2024-01-15T10:59:00Z","last":"2024-01-15T10:59:00Z"}],"total":1,"next_cursor":null}`,
+				{"metric":"flows","source":null,"tags":{"app.kubernetes.io/name":"50 %","host":"edge-1"},"unit":null,"first":"2024-01-15T10:59:00Z","last":"2024-01-15T10:59:00Z"}],"total":1,"next_cursor":null}`,
 		} {
 			var expected map[string]any
 			if err := json.Unmarshal([]byte(want), &expected); err != nil {
@@ -105,7 +106,7 @@ func TestCataloguePages(t *testing.T) {
 		ts.get(path+"?source=other&cursor="+first).wantError(t, 400, "INVALID_QUERY")
 		ts.get("/metrics/query?metric=cpu_usage&cursor="+first).wantError(t, 400, "INVALID_QUERY")
 	}
-	for _, path := range []string{"/metrics/names?limit=10001", "/metrics/names?match=~(", "/metrics/series?from=2&to=1", "/metrics/sources?epoch=s", "/metrics/names?tags=x"} {
+	for _, path := range []string{"/metrics/names?limit=10001", "/metrics/names?match=~(", "/metrics/series?from=2&to=1", "/metrics/sources?epoch=s", "/metrics/names?tags=x", "/metrics/tags/%FF/values", "/metrics/tags/%0A/values"} {
 		ts.get(path).wantError(t, 400, "INVALID_QUERY")
 	}
 	if nearest := ts.get("/metrics/names?mach=cpu").wantError(t, 400, "INVALID_QUERY").Details["nearest"]; nearest != "match" {

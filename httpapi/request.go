@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/url"
 	"runtime/debug"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 )
@@ -97,6 +100,16 @@ func (s *Server) handleMalformed(ctx *fasthttp.RequestCtx, cause error) {
 	r.fail(malformed(cause))
 	r.closeGently()
 	s.logAccess(r)
+}
+
+// pathValue returns what the path has in the place of {name}, decoded; "" if that is no valid text.
+func (r *request) pathValue(name string) string {
+	raw, _ := r.http.UserValue(name).(string)
+	text, err := url.PathUnescape(raw)
+	if err != nil || !utf8.ValidString(text) {
+		return ""
+	}
+	return strings.Clone(text)
 }
 
 // respond answers with a body, which is copied.
