@@ -157,19 +157,5 @@ func (u epochUnit) append(dst []byte, ns int64) []byte {
 	if u == 0 {
 		return timefmt.AppendTime(dst, ns)
 	}
-	if ns < 0 {
-		dst = append(dst, '-')
-		ns = -ns
-	}
-	dst = strconv.AppendInt(dst, ns/int64(u), 10)
-	fraction := ns % int64(u)
-	if fraction == 0 {
-		return dst
-	}
-	dst = append(dst, '.')
-	for digit := int64(u) / 10; fraction > 0; digit /= 10 {
-		dst = append(dst, byte('0'+fraction/digit))
-		fraction %= digit
-	}
-	return dst
+	return timefmt.AppendEpoch(dst, ns, int64(u))
 }

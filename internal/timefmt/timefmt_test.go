@@ -288,3 +288,26 @@ func BenchmarkAppendTime(b *testing.B) {
 		b.Fatal(string(buffer))
 	}
 }
+
+// TestAppender compares an Appender with AppendTime, for times that wander and times that jump.
+func TestAppender(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var a Appender
+	at := int64(0)
+	for i := range 200_000 {
+		got, want := string(a.AppendTime(nil, at)), string(AppendTime(nil, at))
+		if got != want {
+			t.Fatalf("%d is %s, want %s", at, got, want)
+		}
+		switch unit := []int64{1, 1e3, 1e6, 1e9, 60e9}[random.IntN(5)]; {
+		case i%1000 == 0:
+			at = random.Int64N(9_223_286_400e9) / unit * unit
+		case i%1001 == 0:
+			at = -random.Int64N(1e18)
+		default:
+			at = min(at/unit*unit+random.Int64N(100)*unit, 9_223_286_400e9)
+		}
+	}
+}
