@@ -16,6 +16,11 @@ func (db *DB) MetricNames(ctx context.Context, s Selection) ([]string, error) {
 		return nil, err
 	}
 	defer db.leave()
+	return db.metricNames(ctx, s)
+}
+
+// metricNames is MetricNames for a caller that has entered.
+func (db *DB) metricNames(ctx context.Context, s Selection) ([]string, error) {
 	return consistently(db, func() (names []string, err error) {
 		m, err := db.match(ctx, s, nil)
 		if err != nil {

@@ -98,7 +98,14 @@ func (db *DB) ScanBuckets(ctx context.Context, r AggregateRequest, fn func(serie
 
 // eachFound calls fn with what a selection finds, metric by metric, at most size series at once.
 func (db *DB) eachFound(ctx context.Context, s Selection, size int, fn func(part found, series []model.Series) error) error {
-	for _, name := range db.namesOf(s.Matchers) {
+	if _, err := metricName(s.Matchers); err == nil {
+		return db.eachFoundOf(ctx, s, size, fn)
+	}
+	names, err := db.metricNames(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		one := s
 		one.Matchers = append([]*model.Matcher{model.EqualMatcher(model.NameKey, name)}, slices.DeleteFunc(slices.Clone(s.Matchers), isNameMatcher)...)
 		if err := db.eachFoundOf(ctx, one, size, fn); err != nil {
@@ -134,21 +141,6 @@ func (db *DB) eachFoundOf(ctx context.Context, s Selection, size int, fn func(pa
 			return err
 		}
 	}
-}
-
-// namesOf returns the names of metrics that a selection may have series of, sorted.
-func (db *DB) namesOf(matchers []*model.Matcher) []string {
-	known := db.active.Names()
-	db.store.mu.RLock()
-	for name := range db.store.names {
-		known = append(known, name)
-	}
-	db.store.mu.RUnlock()
-	names := slices.DeleteFunc(known, func(name string) bool {
-		return slices.ContainsFunc(matchers, func(m *model.Matcher) bool { return isNameMatcher(m) && !m.Matches(name) })
-	})
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 func isNameMatcher(m *model.Matcher) bool { return m.Key == model.NameKey }

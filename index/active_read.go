@@ -111,19 +111,3 @@ func (a *Active) Has(id model.SeriesID) bool {
 	_, found := a.known.find(id)
 	return found
 }
-
-// Names returns the names of metrics that series known have, in no order, and perhaps some that none has
-// any more.
-func (a *Active) Names() []string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	known := a.known.symbols.byKey[model.NameKey]
-	if known == nil {
-		return nil
-	}
-	names := make([]string, len(known.symbols))
-	for i, number := range known.symbols {
-		names[i] = a.known.symbols.at(number).value
-	}
-	return names
-}
