@@ -179,6 +179,9 @@ func (r *request) limitSending() {
 	}
 }
 
+// deadlineIn is the deadline of a connection that may take so long.
+func deadlineIn(d time.Duration) time.Time { return time.Now().Add(d) }
+
 // brokenBody is the answer, if anybody still hears it, to a body that does not arrive.
 func brokenBody(cause error) error {
 	if errors.Is(cause, io.ErrUnexpectedEOF) {

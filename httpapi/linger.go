@@ -64,3 +64,10 @@ func (r *request) closeGently() {
 		conn.linger.Store(true)
 	}
 }
+
+// reset makes the next Close cut the connection, so that the client doesn't take it for an orderly end.
+func (c *lingerConn) reset() {
+	if socket, ok := c.Conn.(*net.TCPConn); ok {
+		socket.SetLinger(0) //nolint:errcheck // a connection that is gone can't be cut either
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/export"
 	"github.com/flopynet/collector/model"
 )
 
@@ -89,18 +90,10 @@ func (a *answer) tagColumns() []string {
 	return columns
 }
 
-// appendHeader appends the names of the columns: timestamp, our own, the tags'. A tag that is called like
-// one of ours gets a prefix, and again while another tag has that name.
+// appendHeader appends the names of the columns: timestamp, our own, the tags'.
 func appendHeader(dst []byte, own, tags []string) []byte {
 	dst = append(dst, "timestamp"...)
-	for _, name := range own {
-		dst = appendField(append(dst, ','), name)
-	}
-	for _, key := range tags {
-		name := key
-		for name == "timestamp" || name == "value" || slices.Contains(own, name) || name != key && slices.Contains(tags, name) {
-			name = "exported_" + name
-		}
+	for _, name := range slices.Concat(own, export.ColumnNames(own, tags)) {
 		dst = appendField(append(dst, ','), name)
 	}
 	return dst

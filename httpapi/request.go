@@ -23,11 +23,12 @@ type request struct {
 	server   *Server
 	id       string
 	received time.Time
-	locked   bool  // the server has keys, so a route that has a role needs one
-	key      *key  // that the request was made with; nil: none that is valid
-	keyGiven bool  // a key was given, valid or not
-	bodyRead bool  // to its end
-	cause    error // of a 503 or 504 that somebody waited for; for the log
+	locked   bool    // the server has keys, so a route that has a role needs one
+	key      *key    // that the request was made with; nil: none that is valid
+	keyGiven bool    // a key was given, valid or not
+	bodyRead bool    // to its end
+	stream   *stream // the answer, if it is one
+	cause    error   // of a 503 or 504 that somebody waited for; for the log
 }
 
 const headerRequestID = "X-Request-ID"
@@ -62,6 +63,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.router.Handler(ctx)
 	}
 	r.compress()
+	r.handOver()
 }
 
 // wrap makes fasthttp's kind of handler of a route's.

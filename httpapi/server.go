@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -98,6 +99,7 @@ type Server struct {
 	samples *meter       // stored
 	queries *queryStats
 	admin   adminJobs
+	streams *streams
 
 	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
 	base   context.Context
@@ -123,6 +125,7 @@ func New(db *engine.DB, options Options) *Server {
 		s.hosts[strings.ToLower(host)] = true
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.streams = newStreams()
 	s.samples, s.queries = newMeter(s.started), newQueryStats(s.started)
 	s.router = s.newRouter(allRoutes())
 	s.http = &fasthttp.Server{
@@ -153,8 +156,11 @@ func (s *Server) Serve(listener net.Listener) error {
 // ctx ends first, their queries are cancelled and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.SetReady(false)
-	defer s.cancel()
-	return s.http.ShutdownWithContext(ctx)
+	err := s.http.ShutdownWithContext(ctx)
+	err = errors.Join(err, s.streams.wait(ctx))
+	s.cancel()
+	s.streams.running.Wait() // soon: they have been told to stop
+	return err
 }
 
 // SetReady says what /readyz answers.

@@ -2,6 +2,8 @@ package export
 
 import (
 	"errors"
+	"regexp"
+	"strings"
 
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/model"
@@ -78,4 +80,17 @@ func ColumnNames(own, keys []string) []string {
 func sourceOf(s *model.Series) (string, bool) {
 	source := s.Tags.Get(model.SourceKey)
 	return source, source != ""
+}
+
+// NamesMatcher selects the metrics with these names.
+func NamesMatcher(names []string) *model.Matcher {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = regexp.QuoteMeta(name)
+	}
+	m, err := model.NewMatcher(model.NameKey, model.MatchRegexp, strings.Join(quoted, "|"))
+	if err != nil {
+		panic(err) // quoted text is always an expression
+	}
+	return m
 }
