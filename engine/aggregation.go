@@ -66,7 +66,7 @@ func (q *aggregation) pinned(ctx context.Context, begin, end int, total *accumul
 	}
 	// Each worker may come to hold every bucket of every group, so many buckets mean few workers.
 	points, series := q.groups*(len(q.request.Edges)-1), end-begin
-	workers := max(1, min(q.db.opts.Workers, series, q.db.opts.MaxResultPoints/points))
+	workers := max(1, min(q.db.tuned.Load().Workers, series, q.db.opts.MaxResultPoints/points))
 	tasks := make([]workerTask, workers)
 	errs := make([]error, workers)
 	var running sync.WaitGroup
@@ -77,6 +77,7 @@ func (q *aggregation) pinned(ctx context.Context, begin, end int, total *accumul
 		running.Go(func() { errs[w] = tasks[w].run(ctx) })
 	}
 	running.Wait()
+	q.explain.Workers = max(q.explain.Workers, workers)
 	for w := range tasks {
 		total.merge(tasks[w].out)
 		q.explain.add(&tasks[w].explain)

@@ -8,7 +8,7 @@ import (
 // background is the loop of what can't wait: it flushes when asked to or when it is time, watches the disk's
 // free space and, with SyncInterval, syncs the log.
 func (db *DB) background() {
-	flush := time.NewTicker(db.opts.FlushInterval)
+	flush := time.NewTicker(db.tuned.Load().FlushInterval)
 	defer flush.Stop()
 	space := time.NewTicker(time.Second)
 	defer space.Stop()
@@ -24,6 +24,9 @@ func (db *DB) background() {
 			return
 		case <-sync:
 			db.pipe.syncNow()
+			continue
+		case <-db.retune:
+			flush.Reset(db.tuned.Load().FlushInterval)
 			continue
 		case <-space.C:
 			db.checkSpace()

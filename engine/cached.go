@@ -13,7 +13,7 @@ func (db *DB) cached(r *AggregateRequest, read func() (*AggregateResult, error))
 	if needsOf(r.Functions, false).lookback {
 		from = max(from-lookback, model.MinTime)
 	}
-	if db.results.maxBytes == 0 || db.expiry.load().hides(from, db.opts.Now().UnixNano()) {
+	if db.results.maxBytes.Load() == 0 || db.expiry.load().hides(from, db.opts.Now().UnixNano()) {
 		return read() // what retention hides changes with the clock
 	}
 	key := db.requestKey(r)

@@ -221,6 +221,7 @@ func crashOptions(random *rand.Rand) Options {
 		FlushSamples:    pick(random, 150, 600, 1<<20),
 		MinChunkSamples: pick(random, 1, 8, 256),
 		Workers:         pick(random, 1, 2),
+		Uncompressed:    pick(random, false, true),
 	}
 }
 

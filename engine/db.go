@@ -36,6 +36,10 @@ type DB struct {
 	pipe  *pipeline
 	watch *watchHub
 
+	tuneMu sync.Mutex // held by Reconfigure
+	tuned  atomic.Pointer[tuned]
+	retune chan struct{} // holds one token: FlushInterval was changed
+
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	accepted atomic.Uint64
 	failure  atomic.Pointer[error]
@@ -89,6 +93,8 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	if err := db.SetEventRetention(opts.EventRetention); err != nil {
 		return nil, err
 	}
+	db.tuned.Store(&tuned{Tuning: opts.tuning().withDefaults()})
+	db.retune = make(chan struct{}, 1)
 	db.jobs.request = make(chan struct{}, 1)
 	db.jobs.sweep = true // an earlier process may not have come to it
 	db.flush.request = make(chan struct{}, 1)
@@ -231,7 +237,7 @@ func (db *DB) Stats() Stats {
 		SamplesAccepted: db.accepted.Load(),
 		HeadSamples:     db.head.Samples(),
 		WaitingSamples:  db.waiting.Load(),
-		WaitingLimit:    int64(db.opts.MaxWaitingSamples),
+		WaitingLimit:    int64(db.tuned.Load().MaxWaitingSamples),
 		WALBytes:        db.log.Size(),
 		WALSegments:     db.log.SegmentCount(),
 		WALFsyncs:       db.fsyncs.Load(),

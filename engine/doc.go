@@ -90,6 +90,7 @@
 //	the stages of the pipeline, in their order; pipeline.waitingMu inside build
 //	watchHub.mu        what watchers subscribe to; not taken by writers
 //	watchQueue.mu      what waits for one watcher
+//	DB.tuneMu          one change of the tuning at a time; what it changes is read without a lock
 //	storeState.mu      names and partitions; held for map operations only
 //	flushState.unitsMu units to be stored
 //	tombstones.mu      the list is being replaced

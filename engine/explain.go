@@ -15,6 +15,7 @@ type Explain struct {
 	SamplesDecoded int               // of raw chunks
 	Tiers          [model.Tiers]bool // that were read, or looked into for the head's samples
 	Points         [model.Tiers]int  // read, by tier; samples of the head and of raw chunks are no points
+	Workers        int               // goroutines that read side by side, at most
 	Find           time.Duration     // spent on finding the series
 	Read           time.Duration     // spent on reading and aggregating
 }

@@ -62,7 +62,7 @@ func (db *DB) takeUnits() []model.SeriesID {
 }
 
 // period numbers the spans of FlushInterval. A series that got nothing for a whole one is idle.
-func (db *DB) period() int64 { return db.opts.Now().UnixNano() / int64(db.opts.FlushInterval) }
+func (db *DB) period() int64 { return db.tuned.Load().periodAt(db.opts.Now().UnixNano()) }
 
 // requestFlush asks the background loop for a flush, at most once at a time.
 func (db *DB) requestFlush() {

@@ -139,6 +139,8 @@ func (m *metamorphic) randomOptions() Options {
 		FlushSamples:     pick(m.random, 200, 2000, 1<<20),
 		MinChunkSamples:  pick(m.random, 1, 5, 50, 256),
 		Workers:          pick(m.random, 1, 2, 3),
+		Uncompressed:     pick(m.random, false, true),
+		MaxGroupSamples:  pick(m.random, 0, 7),
 		MaxWALBytes:      1 << 40,
 	}
 }

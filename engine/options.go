@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -45,6 +44,14 @@ type Options struct {
 	// ErrBusy. A single batch always fits. 0: 4 million.
 	MaxWaitingSamples int
 
+	// MaxGroupSamples bounds the samples that share a frame of the log and its fsync. Batches are kept whole:
+	// one that is larger has a frame of its own. 0, and at most: 1,048,576.
+	MaxGroupSamples int
+
+	// Uncompressed leaves frames of the log and tables of the chunk store uncompressed. Chunks have a
+	// compressed form of their own, which they keep.
+	Uncompressed bool
+
 	// FlushInterval and FlushSamples say when the head is written to chunks: whichever comes first.
 	// Durability doesn't depend on them. 0: 10 minutes, 4 million samples.
 	FlushInterval time.Duration
@@ -78,7 +85,8 @@ type Options struct {
 	// MinFreeBytes is the free disk space below which writes are refused. 0: 256 MiB; negative: no check.
 	MinFreeBytes int64
 
-	// Workers bounds the goroutines of one query and of recovery. 0: GOMAXPROCS.
+	// Workers bounds the goroutines of one query and of recovery, and the compactions of the chunk store's
+	// tables that run side by side. 0: GOMAXPROCS.
 	Workers int
 
 	// MaxExactSamples bounds the samples that one query's percentiles gather in memory; beyond it they come
@@ -114,15 +122,11 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	setDefault(&o.SyncInterval, time.Second)
-	setDefault(&o.MaxWaitingSamples, 4<<20)
-	setDefault(&o.FlushInterval, 10*time.Minute)
 	setDefault(&o.FlushSamples, 4<<20)
 	setDefault(&o.FlushEventBytes, 16<<20)
 	setDefault(&o.MinChunkSamples, 256)
 	setDefault(&o.MaxWALBytes, 2<<30)
 	setDefault(&o.MaxHeadSamples, 4*o.FlushSamples)
-	setDefault(&o.MinFreeBytes, 256<<20)
-	setDefault(&o.Workers, runtime.GOMAXPROCS(0))
 	setDefault(&o.MaxExactSamples, 20_000_000)
 	setDefault(&o.MaxResultPoints, 1_000_000)
 	setDefault(&o.CacheBytes, 64<<20)
@@ -151,17 +155,11 @@ func (o Options) validate() error {
 		{"RetentionGrace", int64(o.RetentionGrace)},
 		{"EventRetention", int64(o.EventRetention)},
 		{"FlushEventBytes", o.FlushEventBytes},
-		{"MaxSeries", int64(o.MaxSeries)},
-		{"MaxNewSeries", int64(o.MaxNewSeries)},
 		{"RollupDelay", int64(o.RollupDelay)},
-		{"ResultCacheBytes", o.ResultCacheBytes},
-		{"MaxWaitingSamples", int64(o.MaxWaitingSamples)},
-		{"FlushInterval", int64(o.FlushInterval)},
 		{"FlushSamples", int64(o.FlushSamples)},
 		{"MinChunkSamples", int64(o.MinChunkSamples)},
 		{"MaxWALBytes", o.MaxWALBytes},
 		{"MaxHeadSamples", int64(o.MaxHeadSamples)},
-		{"Workers", int64(o.Workers)},
 		{"MaxExactSamples", int64(o.MaxExactSamples)},
 		{"MaxResultPoints", int64(o.MaxResultPoints)},
 		{"CacheBytes", o.CacheBytes},
@@ -176,6 +174,9 @@ func (o Options) validate() error {
 	}
 	if o.MaintainShare < 0 || o.MaintainShare > 1 {
 		return fmt.Errorf("option MaintainShare is %v, it must be from 0 to 1", o.MaintainShare)
+	}
+	if err := o.tuning().validate(); err != nil {
+		return err
 	}
 	if err := o.Retention.Validate(); err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/flopynet/collector/index"
@@ -20,8 +19,7 @@ const chunkStoreFormat = pebble.FormatTableFormatV6
 // against its cache.
 const memTableBytes = 32 << 20
 
-// pebbleOptions configures the chunk store. Its values are compressed already, so its own compression
-// is the fastest there is.
+// pebbleOptions configures the chunk store.
 func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 	opts := db.opts
 	options := &pebble.Options{
@@ -31,10 +29,10 @@ func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		Merger:             index.NewMerger(),
 		MemTableSize:       memTableBytes,
 		Logger:             pebbleLogger{opts.Logger, db.storeFailed},
+
+		CompactionConcurrencyRange: db.compactions,
 	}
-	compression := pebble.DBCompressionFastest
-	compression.Levels[0] = block.NoCompression // what is there is rewritten soon
-	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return compression })
+	options.ApplyCompressionSettings(db.tableCompression)
 	for i := range options.Levels {
 		options.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

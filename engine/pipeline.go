@@ -24,6 +24,8 @@ const (
 	maxFrameEventBytes = maxEventWriteBytes
 	// A frame's buffer that grew larger is not kept.
 	keepFrameBytes = 4 << 20
+	// A smaller payload takes one block of the disk anyway.
+	minCompressBytes = 512
 )
 
 // commit is a batch, or a barrier, on its way through the pipeline.
@@ -57,6 +59,7 @@ type cut struct {
 // frame is a group of commits on its way to the log.
 type frame struct {
 	payload     []byte
+	spare       []byte  // scratch for compression
 	first, last wal.LSN // last = first - 1: nothing to write
 	defined     model.SeriesID
 	commits     []*commit
@@ -193,23 +196,27 @@ func (p *pipeline) lead() {
 	if cap(f.payload) > keepFrameBytes {
 		f.payload = nil
 	}
+	if cap(f.spare) > keepFrameBytes {
+		f.spare = nil
+	}
 	frames.Put(f)
 }
 
 // take moves waiting commits into the group: up to the first barrier, or until they are as large as a
-// batch may be.
+// group may be.
 func (p *pipeline) take() {
 	p.group = p.group[:0]
 	p.waitingMu.Lock()
 	defer p.waitingMu.Unlock()
 	samples, units, bytes := 0, 0, 0
+	most := p.db.tuned.Load().MaxGroupSamples
 	for _, c := range p.waiting {
 		samples += len(c.ids)
 		units += len(c.units)
 		if c.events != nil {
 			bytes += c.events.size
 		}
-		if len(p.group) > 0 && (samples > maxBatchSamples || units > maxBatchUnits || bytes > maxFrameEventBytes) {
+		if len(p.group) > 0 && (samples > most || units > maxBatchUnits || bytes > maxFrameEventBytes) {
 			break
 		}
 		c.taken = true
@@ -260,6 +267,19 @@ func (p *pipeline) encode(f *frame) {
 		p.next++
 	}
 	f.last, f.defined = p.next-1, p.defined
+	p.compress(f)
+}
+
+// compress makes the frame's payload smaller where that is worth it.
+func (p *pipeline) compress(f *frame) {
+	if p.db.tuned.Load().Uncompressed || len(f.payload) < minCompressBytes {
+		return
+	}
+	packed, ok := record.AppendCompressed(f.spare[:0], f.payload)
+	f.spare = packed
+	if ok {
+		f.payload, f.spare = f.spare, f.payload
+	}
 }
 
 // namesDropped reports whether a commit that was resolved before series were dropped writes to one of them.
@@ -284,6 +304,7 @@ func (p *pipeline) define(f *frame, maxID model.SeriesID) {
 		f.payload = record.AppendSamples(f.payload, nil, nil, nil)
 		f.last = p.next
 		p.next++
+		p.compress(f)
 		p.writing.Lock()
 		f.err = errors.Join(f.err, p.write(f))
 		p.writing.Unlock()

@@ -57,7 +57,7 @@ func newReplay(db *DB, meta checkpointMeta) *replay {
 	for range replayQueue {
 		r.free <- new(replayBatch)
 	}
-	for _, applier := range db.head.Appliers(db.opts.Workers) {
+	for _, applier := range db.head.Appliers(db.tuned.Load().Workers) {
 		applier.SetPeriod(db.period())
 		queue := make(chan *replayBatch, replayQueue)
 		r.workers = append(r.workers, queue)

@@ -3,6 +3,7 @@ package engine
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 // hour it covers has changed since its result was read; who asks decides that, see hourChanges. Values are
 // shared: nobody may change one.
 type resultCache struct {
-	maxBytes int64 // 0: nothing is kept
+	maxBytes atomic.Int64 // 0: nothing is kept
 
 	mu           sync.Mutex
 	entries      map[string]*list.Element
@@ -47,13 +48,15 @@ type cacheStats struct {
 
 // newResultCache returns an empty cache of at most maxBytes; 0 keeps nothing.
 func newResultCache(maxBytes int64) *resultCache {
-	return &resultCache{maxBytes: maxBytes, entries: make(map[string]*list.Element), order: list.New()}
+	c := &resultCache{entries: make(map[string]*list.Element), order: list.New()}
+	c.maxBytes.Store(maxBytes)
+	return c
 }
 
 // get returns the value of the key, unless changed says that data in its range was changed by an LSN above
 // its own: then the entry goes. changed is called without the cache's lock.
 func (c *resultCache) get(key string, changed func(from, to int64, lsn uint64) bool) (value any, ok bool) {
-	if c.maxBytes == 0 {
+	if c.maxBytes.Load() == 0 {
 		return nil, false
 	}
 	result := c.find(key)
@@ -86,11 +89,11 @@ func (c *resultCache) find(key string) *cachedResult {
 // put keeps the result and drops those that were not used for the longest time to make room. Of two results
 // of one key the one with the higher LSN stays, which need not be the one that was ready last.
 func (c *resultCache) put(result cachedResult) {
-	if result.size() > c.maxBytes/largestShare {
-		return
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if result.size() > c.maxBytes.Load()/largestShare {
+		return
+	}
 	if element := c.entries[result.key]; element != nil {
 		if element.Value.(*cachedResult).lsn > result.lsn {
 			return
@@ -99,7 +102,20 @@ func (c *resultCache) put(result cachedResult) {
 	}
 	c.entries[result.key] = c.order.PushFront(&result)
 	c.bytes += result.size()
-	for c.bytes > c.maxBytes {
+	c.shrink()
+}
+
+// resize changes how much is kept.
+func (c *resultCache) resize(maxBytes int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.maxBytes.Store(maxBytes)
+	c.shrink()
+}
+
+// shrink drops what was not used for the longest time until the rest fits. The caller holds the lock.
+func (c *resultCache) shrink() {
+	for c.bytes > c.maxBytes.Load() {
 		c.remove(c.order.Back())
 	}
 }
@@ -124,5 +140,5 @@ func (c *resultCache) clear() {
 func (c *resultCache) stats() cacheStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return cacheStats{hits: c.hits, misses: c.misses, bytes: c.bytes, maxBytes: c.maxBytes, entries: len(c.entries)}
+	return cacheStats{hits: c.hits, misses: c.misses, bytes: c.bytes, maxBytes: c.maxBytes.Load(), entries: len(c.entries)}
 }

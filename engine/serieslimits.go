@@ -19,7 +19,8 @@ type seriesLimits struct {
 
 // create makes a series, or refuses it with a *LimitError. One that another call has just made is returned.
 func (l *seriesLimits) create(db *DB, identity []byte, name string, tags model.Tags) (model.SeriesID, error) {
-	if db.opts.MaxSeries == 0 && db.opts.MaxNewSeries == 0 {
+	limits := db.tuned.Load()
+	if limits.MaxSeries == 0 && limits.MaxNewSeries == 0 {
 		id, _ := db.active.Create(identity, name, tags)
 		return id, nil
 	}
@@ -29,14 +30,14 @@ func (l *seriesLimits) create(db *DB, identity []byte, name string, tags model.T
 		return id, nil
 	}
 	minute := db.opts.Now().UnixNano() / int64(time.Minute)
-	if limit := db.opts.MaxSeries; limit > 0 && db.active.Len() >= limit {
+	if limit := limits.MaxSeries; limit > 0 && db.active.Len() >= limit {
 		return 0, l.refuse(db, minute, &LimitError{Limit: "max_series", Max: int64(limit),
 			Advice: "drop tags with many values (GET /metrics/cardinality names them) or raise it"})
 	}
 	if minute != l.minute {
 		l.minute, l.begun = minute, 0
 	}
-	if limit := db.opts.MaxNewSeries; limit > 0 && l.begun >= limit {
+	if limit := limits.MaxNewSeries; limit > 0 && l.begun >= limit {
 		return 0, l.refuse(db, minute, &LimitError{Limit: "max_new_series_per_minute", Max: int64(limit),
 			Advice: "retry in a minute, or raise it"})
 	}

@@ -16,16 +16,14 @@ const ballastBytes = 16 << 20
 // checkSpace refuses writes and flushes while the disk is nearly full.
 func (db *DB) checkSpace() {
 	available, known := db.availableBytes()
-	if db.opts.MinFreeBytes < 0 || !known {
-		return
-	}
-	full := available < uint64(db.opts.MinFreeBytes)
+	needed := db.tuned.Load().MinFreeBytes
+	full := needed >= 0 && known && available < uint64(needed)
 	if db.diskFull.Swap(full) != full {
 		message := "there is room on the disk again; writes are accepted"
 		if full {
 			message = "the disk is nearly full; writes are refused"
 		}
-		db.opts.Logger.Warn(message, "available_bytes", available, "needed_bytes", db.opts.MinFreeBytes)
+		db.opts.Logger.Warn(message, "available_bytes", available, "needed_bytes", needed)
 	}
 }
 

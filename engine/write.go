@@ -113,7 +113,7 @@ func (db *DB) admit(n int) error {
 		return err
 	}
 	waiting := db.waiting.Add(int64(n))
-	if waiting > int64(db.opts.MaxWaitingSamples) && waiting != int64(n) {
+	if waiting > int64(db.tuned.Load().MaxWaitingSamples) && waiting != int64(n) {
 		db.waiting.Add(-int64(n))
 		return ErrBusy
 	}

@@ -15,6 +15,8 @@ type Reader struct {
 	kind    Kind
 	body    []byte
 	err     error
+
+	expanded bool // payload was inside a compressed record
 }
 
 // NewReader returns a Reader before the first record of payload, which it refers to.
@@ -42,6 +44,9 @@ func (r *Reader) Next() bool {
 	if uint64(length) > uint64(len(rest)) {
 		r.err = r.malformed("a body of %d bytes is cut short at %d", length, len(rest))
 		return false
+	}
+	if kind == KindCompressed {
+		return r.expand(rest[:length:length])
 	}
 	r.kind, r.body = kind, rest[:length:length]
 	r.next += headerBytes + int(length)

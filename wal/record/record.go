@@ -19,6 +19,7 @@ type Kind uint8
 
 // The kinds of records. Some have an LSN: the first of a frame has the frame's first LSN, and each further one
 // the next. 7 is reserved for samples that name their series by tags, which will have one as well.
+// A Reader shows what is inside a compressed record in its place.
 const (
 	KindDefinition Kind = 1 // the identity of a series, before any record that names the series by id
 	KindUnit       Kind = 2 // the unit of a series; the last one written wins
@@ -26,6 +27,7 @@ const (
 	KindEvents     Kind = 4 // one batch of events
 	KindDelete     Kind = 5 // a range of time of some series is deleted
 	KindAnswer     Kind = 6 // what the request was answered that the next batch came with
+	KindCompressed Kind = 8 // all other records of the payload
 )
 
 // HasLSN reports whether records of the kind have an LSN.
@@ -45,13 +47,15 @@ func (k Kind) String() string {
 		return "delete"
 	case KindAnswer:
 		return "answer"
+	case KindCompressed:
+		return "compressed"
 	default:
 		return fmt.Sprintf("kind %d", uint8(k))
 	}
 }
 
 // known reports whether a reader understands records of the kind; the reserved ones it doesn't.
-func (k Kind) known() bool { return k >= KindDefinition && k <= KindAnswer }
+func (k Kind) known() bool { return k >= KindDefinition && k <= KindAnswer || k == KindCompressed }
 
 // headerBytes is the length of what precedes a record's body.
 const headerBytes = 5

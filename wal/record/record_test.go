@@ -129,6 +129,13 @@ func TestReaderRefuses(t *testing.T) {
 		{"an answer without a status", append([]byte{6, 0, 0, 0, 65}, make([]byte, 65)...), ErrMalformed},
 		{"an answer with a status beyond all", append([]byte{6, 0, 0, 0, 68}, append(make([]byte, 65), 0xe8, 7, 0)...), ErrMalformed},
 		{"an answer with a type cut short", append([]byte{6, 0, 0, 0, 67}, append(make([]byte, 66), 1)...), ErrMalformed},
+		{"a compressed record that is no block", []byte{8, 0, 0, 0, 2, 5, 0xff}, ErrMalformed},
+		{"a compressed record without a block", []byte{8, 0, 0, 0, 0}, ErrMalformed},
+		{"a compressed record that claims 4 GiB", []byte{8, 0, 0, 0, 6, 0xff, 0xff, 0xff, 0xff, 0x0f, 0}, ErrMalformed},
+		{"something behind a compressed record", append(compressed(t, unit), unit...), ErrMalformed},
+		{"a compressed record behind another", append(bytes.Clone(unit), compressed(t, unit)...), ErrMalformed},
+		{"a compressed record inside one", compressed(t, compressed(t, unit)), ErrMalformed},
+		{"a bad record inside a compressed one", compressed(t, []byte{9, 0, 0, 0, 0}), ErrUnknownKind},
 		{"bytes behind the values", []byte{3, 0, 0, 0, 7, 1, 0, 1, 2, 0, 0, 1}, ErrMalformed},
 	}
 	for _, test := range tests {
@@ -172,6 +179,8 @@ func FuzzRecords(f *testing.F) {
 		n := min(len(batch.ids), 40)
 		f.Add(AppendSamples(nil, batch.ids[:n], batch.times[:n], batch.values[:n]))
 	}
+	packed, _ := AppendCompressed(nil, bytes.Repeat(AppendUnit(nil, 1, "s"), 50))
+	f.Add(packed)
 	f.Add(AppendDelete(nil, -1, 1<<60, []model.SeriesID{0, 1, 300, math.MaxUint64}))
 	f.Add(AppendEvents(AppendAnswer(nil, exampleAnswer()), exampleEvents()))
 	f.Fuzz(func(t *testing.T, payload []byte) {
@@ -196,8 +205,8 @@ func FuzzRecords(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			if len(ids) > 2*len(payload) {
-				t.Fatalf("%d samples from %d bytes", len(ids), len(payload))
+			if len(ids) > 2*len(reader.payload) {
+				t.Fatalf("%d samples from %d bytes", len(ids), len(reader.payload))
 			}
 			checkRoundTrip(t, batch{ids: ids, times: times, values: values})
 		}
