@@ -6,54 +6,73 @@ import (
 )
 
 // Config is a complete set of settings. Default gives the defaults, Load the ones a user asked for.
+//
+// The tag api says what PUT /config may do with a setting: "live" ones take effect at once, "restart" ones with
+// the next start; "fixed" ones are shown and can't be changed; "secret" ones aren't even shown.
 type Config struct {
-	Listen       []string   `yaml:"listen"`        // addresses, host:port; port 0 takes a free one
-	Insecure     bool       `yaml:"insecure"`      // allow listeners that other machines can reach, without any key
-	AllowedHosts []string   `yaml:"allowed_hosts"` // names, beside localhost, by which clients may call this server
-	DataDir      string     `yaml:"data_dir"`      // made if it isn't there
-	SelfMetrics  bool       `yaml:"self_metrics"`  // store this machine's own measurements
-	Auth         Auth       `yaml:"auth"`
+	Listen       []string   `yaml:"listen" api:"fixed"`         // addresses, host:port; port 0 takes a free one
+	Insecure     bool       `yaml:"insecure" api:"fixed"`       // allow listeners that other machines can reach, without any key
+	AllowedHosts []string   `yaml:"allowed_hosts" api:"fixed"`  // names, beside localhost, by which clients may call this server
+	DataDir      string     `yaml:"data_dir" api:"fixed"`       // made if it isn't there
+	SelfMetrics  bool       `yaml:"self_metrics" api:"restart"` // store this machine's own measurements
+	Auth         Auth       `yaml:"auth" api:"secret"`
 	Log          Log        `yaml:"log"`
 	WAL          WAL        `yaml:"wal"`
 	Storage      Storage    `yaml:"storage"`
 	Cache        Cache      `yaml:"cache"`
 	Processing   Processing `yaml:"processing"`
+	Alerting     Alerting   `yaml:"alerting"`
 }
 
 // Log says what is logged.
 type Log struct {
-	Level string `yaml:"level"` // debug, info, warn or error
+	Level string `yaml:"level" api:"live"` // debug, info, warn or error
 }
 
 // WAL says when written samples are forced to disk.
 type WAL struct {
-	Sync         string        `yaml:"sync"`          // always, interval or off
-	SyncInterval time.Duration `yaml:"sync_interval"` // for interval: how much time a power failure may cost
+	Sync         string        `yaml:"sync" api:"restart"`          // always, interval or off
+	SyncInterval time.Duration `yaml:"sync_interval" api:"restart"` // for interval: how much time a power failure may cost
 }
 
 // Storage says what is kept.
 type Storage struct {
-	RetentionDays  int             `yaml:"retention_days"`  // samples older than this are refused and dropped; 0: all are accepted and kept
-	Retention5m    Age             `yaml:"retention_5m"`    // of points of five minutes; not set: as long as samples
-	Retention1h    Age             `yaml:"retention_1h"`    // of points of an hour; not set: as long as points of five minutes
-	RetentionRules []RetentionRule `yaml:"retention_rules"` // for some metrics or sources; the first that matches holds
+	RetentionDays  int             `yaml:"retention_days" api:"live"`  // samples older than this are refused and dropped; 0: all are accepted and kept
+	Retention5m    Age             `yaml:"retention_5m" api:"live"`    // of points of five minutes; not set: as long as samples
+	Retention1h    Age             `yaml:"retention_1h" api:"live"`    // of points of an hour; not set: as long as points of five minutes
+	RetentionRules []RetentionRule `yaml:"retention_rules" api:"live"` // for some metrics or sources; the first that matches holds
 
-	MaxSeries             int `yaml:"max_series"`                // beyond that many, samples of new series are refused; 0: no limit
-	MaxNewSeriesPerMinute int `yaml:"max_new_series_per_minute"` // likewise
+	MaxSeries             int `yaml:"max_series" api:"live"`                // beyond that many, samples of new series are refused; 0: no limit
+	MaxNewSeriesPerMinute int `yaml:"max_new_series_per_minute" api:"live"` // likewise
 
-	MinFreeBytes int64 `yaml:"min_free_bytes"` // free disk space below which writes are refused; 0: no check
+	CompressionEnabled bool `yaml:"compression_enabled" api:"live"` // of the log's frames and of the chunk store's tables
+	BatchSize          int  `yaml:"batch_size" api:"live"`          // samples that share a frame of the log and its fsync; a request's stay together
+
+	MinFreeBytes int64 `yaml:"min_free_bytes" api:"live"` // free disk space below which writes are refused; 0: no check
 }
 
 // Cache bounds what is kept in memory to be answered again.
 type Cache struct {
-	QueryBytes int64 `yaml:"query_bytes"` // of results of queries; 0: none
+	QueryBytes int64 `yaml:"query_bytes" api:"live"` // of results of queries; 0: none
 }
 
 // Processing bounds the work in flight.
 type Processing struct {
-	BufferSize    int           `yaml:"buffer_size"`    // samples waiting for their acknowledgement before writes get 503
-	FlushInterval time.Duration `yaml:"flush_interval"` // how often samples in memory become chunks; durability doesn't hang on it
-	WorkerThreads int           `yaml:"worker_threads"` // goroutines of one query and of recovery; 0: one per CPU
+	BufferSize    int           `yaml:"buffer_size" api:"live"`    // samples waiting for their acknowledgement before writes get 503
+	FlushInterval time.Duration `yaml:"flush_interval" api:"live"` // how often samples in memory become chunks; durability doesn't hang on it
+	WorkerThreads int           `yaml:"worker_threads" api:"live"` // goroutines of one query and of recovery, and compactions side by side; 0: one per CPU
+}
+
+// Alerting says what raises events.
+type Alerting struct {
+	Enabled    bool       `yaml:"enabled" api:"live"`
+	Thresholds Thresholds `yaml:"thresholds"`
+}
+
+// Thresholds are values beyond which an event is raised; nil: none is.
+type Thresholds struct {
+	QueueSize     *int64   `yaml:"queue_size" api:"live"`     // samples that wait for their acknowledgement
+	IngestionRate *float64 `yaml:"ingestion_rate" api:"live"` // samples a second
 }
 
 // The values of WAL.Sync.
@@ -76,9 +95,10 @@ func Default() Config {
 		Auth:        Auth{Username: "admin"},
 		Log:         Log{Level: "info"},
 		WAL:         WAL{Sync: SyncAlways, SyncInterval: time.Second},
-		Storage:     Storage{MaxSeries: defaultMaxSeries, MinFreeBytes: 256 << 20},
+		Storage:     Storage{MaxSeries: defaultMaxSeries, CompressionEnabled: true, BatchSize: maxBatchSize, MinFreeBytes: 256 << 20},
 		Cache:       Cache{QueryBytes: 64 << 20},
 		Processing:  Processing{BufferSize: 4_000_000, FlushInterval: 10 * time.Minute},
+		Alerting:    Alerting{Enabled: true},
 	}
 }
 

@@ -157,6 +157,8 @@ func typeName(t reflect.Type) string {
 		return "a duration such as 100ms, 5s or 10m"
 	case t == reflect.TypeFor[Age]():
 		return "an age such as 12h, 30d or forever"
+	case t == reflect.TypeFor[*float64]():
+		return "a number"
 	case t.Kind() == reflect.Slice:
 		return "a list of texts"
 	case t.Kind() == reflect.Bool:

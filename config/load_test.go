@@ -47,9 +47,12 @@ storage:
       1h: 8760h
   max_series: 5
   max_new_series_per_minute: 6
+  compression_enabled: false
+  batch_size: 8
   min_free_bytes: 1
 cache: {query_bytes: 7}
 processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
+alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5}}
 `, change: func(c *Config) {
 			*c = Config{
 				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
@@ -65,10 +68,11 @@ processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 						{Match: "debug_*", Raw: 2 * day},
 						{Match: "*", Source: "edge-?", FiveMinutes: 100 * day, Hour: 365 * day},
 					},
-					MaxSeries: 5, MaxNewSeriesPerMinute: 6, MinFreeBytes: 1,
+					MaxSeries: 5, MaxNewSeriesPerMinute: 6, BatchSize: 8, MinFreeBytes: 1,
 				},
 				Cache:      Cache{QueryBytes: 7},
 				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
+				Alerting:   Alerting{Thresholds: Thresholds{QueueSize: new(int64(8000)), IngestionRate: new(5000.5)}},
 			}
 		}},
 		{name: "a bare off is text", text: "wal: {sync: off}", change: func(c *Config) { c.WAL.Sync = SyncOff }},
@@ -84,6 +88,8 @@ processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 		{name: "age too long", text: "storage:\n  retention_1h: 100001d\n", wantError: `line 2: storage.retention_1h: "100001d" is too long; valid are at most 100000 days, and forever`},
 		{name: "list for an age", text: "storage: {retention_5m: [30d]}", wantError: "storage.retention_5m is not a single value; an age such as 12h, 30d or forever is expected"},
 		{name: "age by an alias", text: "storage: {retention_5m: &x 2d, retention_1h: *x}", change: func(c *Config) { c.Storage.Retention5m, c.Storage.Retention1h = 2*day, 2*day }},
+		{name: "thresholds without values", text: "alerting: {thresholds: {queue_size: , ingestion_rate: null}}"},
+		{name: "text for a threshold", text: "alerting: {thresholds: {ingestion_rate: fast}}", wantError: `alerting.thresholds.ingestion_rate is "fast"; a number is expected`},
 		{name: "no rules", text: "storage: {retention_rules: []}", change: func(c *Config) { c.Storage.RetentionRules = []RetentionRule{} }},
 		{name: "rules without a value", text: "storage: {retention_rules: }"},
 		{name: "rules that are no list", text: "storage:\n  retention_rules: {match: a}\n", wantError: "line 2: storage.retention_rules is not a list of mappings"},

@@ -28,11 +28,16 @@ type Overrides struct {
 	Retention1h   *Age           `name:"storage-retention-1h" env:"COLLECTOR_STORAGE_RETENTION_1H" placeholder:"AGE" help:"How long points of an hour are kept (default: as long as points of five minutes)."`
 	MaxSeries     *int           `name:"storage-max-series" env:"COLLECTOR_STORAGE_MAX_SERIES" placeholder:"N" help:"Series beyond which samples of new ones are refused; 0 is no limit (default 2000000)."`
 	MaxNewSeries  *int           `name:"storage-max-new-series-per-minute" env:"COLLECTOR_STORAGE_MAX_NEW_SERIES_PER_MINUTE" placeholder:"N" help:"New series a minute beyond which samples of more are refused; 0 is no limit (default 0)."`
+	Compression   *bool          `name:"storage-compression-enabled" env:"COLLECTOR_STORAGE_COMPRESSION_ENABLED" help:"Compress the write-ahead log and the chunk store's tables; chunks are compressed in any case (default true)."`
+	BatchSize     *int           `name:"storage-batch-size" env:"COLLECTOR_STORAGE_BATCH_SIZE" placeholder:"SAMPLES" help:"Samples that share one write and fsync of the log; a request's stay together (default 1048576)."`
 	MinFreeBytes  *int64         `name:"storage-min-free-bytes" env:"COLLECTOR_STORAGE_MIN_FREE_BYTES" placeholder:"BYTES" help:"Free disk space below which writes are refused; 0 is no check (default 268435456)."`
 	QueryBytes    *int64         `name:"cache-query-bytes" env:"COLLECTOR_CACHE_QUERY_BYTES" placeholder:"BYTES" help:"Memory for results of queries, which are answered again while no data changed; 0 is off (default 67108864)."`
 	BufferSize    *int           `name:"processing-buffer-size" env:"COLLECTOR_PROCESSING_BUFFER_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement before writes get 503 (default 4000000)."`
 	FlushInterval *time.Duration `name:"processing-flush-interval" env:"COLLECTOR_PROCESSING_FLUSH_INTERVAL" placeholder:"DURATION" help:"How often samples in memory become chunks; durability doesn't hang on it (default 10m)."`
-	WorkerThreads *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery; 0 is one per CPU (default 0)."`
+	WorkerThreads *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery, and compactions side by side; 0 is one per CPU (default 0)."`
+	Alerting      *bool          `name:"alerting-enabled" env:"COLLECTOR_ALERTING_ENABLED" help:"Raise events when a threshold is crossed (default true; there is no threshold by default)."`
+	AlertQueue    *int64         `name:"alerting-thresholds-queue-size" env:"COLLECTOR_ALERTING_THRESHOLDS_QUEUE_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement beyond which an event is raised."`
+	AlertRate     *float64       `name:"alerting-thresholds-ingestion-rate" env:"COLLECTOR_ALERTING_THRESHOLDS_INGESTION_RATE" placeholder:"N" help:"Samples a second beyond which an event is raised."`
 }
 
 // Apply replaces the settings that were given.
@@ -59,11 +64,20 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.Storage.Retention1h, o.Retention1h)
 	replace(&c.Storage.MaxSeries, o.MaxSeries)
 	replace(&c.Storage.MaxNewSeriesPerMinute, o.MaxNewSeries)
+	replace(&c.Storage.CompressionEnabled, o.Compression)
+	replace(&c.Storage.BatchSize, o.BatchSize)
 	replace(&c.Storage.MinFreeBytes, o.MinFreeBytes)
 	replace(&c.Cache.QueryBytes, o.QueryBytes)
 	replace(&c.Processing.BufferSize, o.BufferSize)
 	replace(&c.Processing.FlushInterval, o.FlushInterval)
 	replace(&c.Processing.WorkerThreads, o.WorkerThreads)
+	replace(&c.Alerting.Enabled, o.Alerting)
+	if o.AlertQueue != nil {
+		c.Alerting.Thresholds.QueueSize = o.AlertQueue
+	}
+	if o.AlertRate != nil {
+		c.Alerting.Thresholds.IngestionRate = o.AlertRate
+	}
 }
 
 func replace[T any](setting, given *T) {

@@ -44,6 +44,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 		text     = "text"
 		number   = 7
 		large    = int64(8)
+		rate     = 2.5
 		duration = 9 * time.Second
 		age      = Age(10 * time.Hour)
 		secret   = Secret("secret")
@@ -54,16 +55,18 @@ func TestApplySetsEverySetting(t *testing.T) {
 		APIKeys: []APIKey{{Name: "k"}}, Username: &text, Password: &secret, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
 		SyncInterval: &duration, RetentionDays: &number, Retention5m: &age, Retention1h: &age, MaxSeries: &number, MaxNewSeries: &number,
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
-		FlushInterval: &duration, WorkerThreads: &number,
+		FlushInterval: &duration, WorkerThreads: &number, Compression: &yes, BatchSize: &number,
+		Alerting: &yes, AlertQueue: &large, AlertRate: &rate,
 	}.Apply(&got)
 	want := Config{
 		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true,
 		Auth:    Auth{Keys: []APIKey{{Name: "k"}}, Username: "text", Password: "secret"},
 		DataDir: "text", SelfMetrics: true, Log: Log{Level: "text"},
 		WAL:        WAL{Sync: "text", SyncInterval: duration},
-		Storage:    Storage{RetentionDays: 7, Retention5m: age, Retention1h: age, MaxSeries: 7, MaxNewSeriesPerMinute: 7, MinFreeBytes: 8},
+		Storage:    Storage{RetentionDays: 7, Retention5m: age, Retention1h: age, MaxSeries: 7, MaxNewSeriesPerMinute: 7, CompressionEnabled: true, BatchSize: 7, MinFreeBytes: 8},
 		Cache:      Cache{QueryBytes: 8},
 		Processing: Processing{BufferSize: 7, FlushInterval: duration, WorkerThreads: 7},
+		Alerting:   Alerting{Enabled: true, Thresholds: Thresholds{QueueSize: &large, IngestionRate: &rate}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -16,6 +16,18 @@ type Age time.Duration
 // Forever is the age that nothing reaches.
 const Forever = Age(engine.KeepForever)
 
+// String is the age as UnmarshalText reads it: in days where it is whole ones.
+func (a Age) String() string {
+	switch d := time.Duration(a); {
+	case a == Forever:
+		return "forever"
+	case d%(24*time.Hour) == 0:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	default:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	}
+}
+
 // UnmarshalText reads an age.
 func (a *Age) UnmarshalText(text []byte) error {
 	if string(text) == "forever" {
@@ -87,7 +99,7 @@ func (c Config) validateRetention() error {
 		if fault.Rule < 0 { // not raw's: retention_days is in its range, and the coarser tier has the fault
 			key = "storage.retention_" + fault.Field
 		}
-		problems = append(problems, fmt.Errorf("%s %s", key, fault.Problem))
+		problems = append(problems, problem(key, "%s", fault.Problem))
 	}
 	return errors.Join(problems...)
 }

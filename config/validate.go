@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ const (
 	maxRetentionDays = 100_000
 	maxSeries        = 1_000_000_000
 	maxBufferSize    = 1_000_000_000
+	maxBatchSize     = 1 << 20 // of the engine
 	maxWorkerThreads = 1024
 	maxInterval      = 24 * time.Hour
 	minFlushInterval = time.Second
@@ -25,12 +27,39 @@ var logLevels = map[string]slog.Level{
 	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
 }
 
-// Validate reports every setting that can't be used, with what was given and what is valid.
+// Problem says why a setting can't be used as it is.
+type Problem struct {
+	Key  string // such as storage.retention_days
+	Text string // what was given and what is valid, to be read behind the key
+}
+
+// Error is the problem as a sentence.
+func (p *Problem) Error() string { return p.Key + " " + p.Text }
+
+func problem(key, format string, args ...any) error {
+	return &Problem{Key: key, Text: fmt.Sprintf(format, args...)}
+}
+
+// Problems returns the problems that an error of Validate is made of.
+func Problems(err error) []*Problem {
+	if one, ok := errors.AsType[*Problem](err); ok && error(one) == err {
+		return []*Problem{one}
+	}
+	var all []*Problem
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, inner := range joined.Unwrap() {
+			all = append(all, Problems(inner)...)
+		}
+	}
+	return all
+}
+
+// Validate reports every setting that can't be used, with what was given and what is valid: see Problems.
 func (c Config) Validate() error {
 	var problems []error
 	reject := func(valid bool, key string, given any, wanted string) {
 		if !valid {
-			problems = append(problems, fmt.Errorf("%s is %v; %s", key, given, wanted))
+			problems = append(problems, problem(key, "is %v; %s", given, wanted))
 		}
 	}
 	_, knownLevel := logLevels[c.Log.Level]
@@ -46,26 +75,40 @@ func (c Config) Validate() error {
 		c.validateRetention(),
 		within("storage.max_series", c.Storage.MaxSeries, 0, maxSeries),
 		within("storage.max_new_series_per_minute", c.Storage.MaxNewSeriesPerMinute, 0, maxSeries),
+		within("storage.batch_size", c.Storage.BatchSize, 1, maxBatchSize),
 		within("storage.min_free_bytes", c.Storage.MinFreeBytes, 0, 1<<50),
 		within("cache.query_bytes", c.Cache.QueryBytes, 0, 1<<50),
 		within("processing.buffer_size", c.Processing.BufferSize, 1, maxBufferSize),
 		within("processing.flush_interval", c.Processing.FlushInterval, minFlushInterval, maxInterval),
 		within("processing.worker_threads", c.Processing.WorkerThreads, 0, maxWorkerThreads),
 		c.validateAuth(),
+		c.validateThresholds(),
 		c.validateListeners())
 	return errors.Join(problems...)
 }
 
 func within[T int | int64 | time.Duration](key string, given, least, most T) error {
 	if given < least || given > most {
-		return fmt.Errorf("%s is %v; valid are %v to %v", key, given, least, most)
+		return problem(key, "is %v; valid are %v to %v", given, least, most)
 	}
 	return nil
 }
 
+func (c Config) validateThresholds() error {
+	var problems []error
+	thresholds := c.Alerting.Thresholds
+	if queue := thresholds.QueueSize; queue != nil && *queue <= 0 {
+		problems = append(problems, problem("alerting.thresholds.queue_size", "is %d; valid is a number of samples above 0, or null for none", *queue))
+	}
+	if rate := thresholds.IngestionRate; rate != nil && !(*rate > 0 && *rate <= math.MaxFloat64) {
+		problems = append(problems, problem("alerting.thresholds.ingestion_rate", "is %v; valid is a number of samples a second above 0, or null for none", *rate))
+	}
+	return errors.Join(problems...)
+}
+
 func (c Config) validateListeners() error {
 	if len(c.Listen) == 0 {
-		return errors.New("listen is empty; give at least one host:port, such as 127.0.0.1:8000")
+		return problem("listen", "is empty; give at least one host:port, such as 127.0.0.1:8000")
 	}
 	var problems []error
 	for _, address := range c.Listen {
@@ -74,7 +117,7 @@ func (c Config) validateListeners() error {
 			_, err = strconv.ParseUint(port, 10, 16)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("listen is %q; valid is host:port with a port from 0 to 65535, such as 127.0.0.1:8000", address))
+			problems = append(problems, problem("listen", "is %q; valid is host:port with a port from 0 to 65535, such as 127.0.0.1:8000", address))
 		}
 	}
 	return errors.Join(problems...)

@@ -12,6 +12,7 @@ type RetentionLoss struct {
 	Samples int64
 	Days    int   // of UTC, that lose samples
 	Before  int64 // all of them are older; ns since the epoch; 0: there are none
+	FreedAt int64 // when their space comes back at the earliest; until then a longer retention brings them back
 }
 
 // RetentionLoss counts what SetRetention would hide, were it called now. Points that stay don't count as a
@@ -26,6 +27,7 @@ func (db *DB) RetentionLoss(ctx context.Context, policy RetentionPolicy) (Retent
 		end = max(end, policy.Floor(class, model.TierRaw, now))
 	}
 	c := lossCounter{db: db, policy: policy, now: now, days: make(map[model.Partition]bool)}
+	c.loss.FreedAt = now + int64(db.opts.RetentionGrace)
 	if end == model.MinTime {
 		return c.loss, nil // nothing ever expires
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
 
+	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/engine"
 )
 
@@ -37,6 +38,9 @@ type Options struct {
 
 	// MaxConnections bounds the open connections. 0: 4,096.
 	MaxConnections int
+
+	// Config is what GET and PUT /config show and change. nil: there is nothing to show.
+	Config *config.Live
 
 	// AllowedHosts are names, beside localhost and IP addresses, that requests may give as Host, without
 	// a port. The rule keeps a foreign web page from reaching the collector under a name of its own.

@@ -20,7 +20,7 @@ func TestEngineOptions(t *testing.T) {
 		Storage: config.Storage{
 			RetentionDays: 1, Retention5m: config.Age(2 * day), Retention1h: config.Forever,
 			RetentionRules: []config.RetentionRule{{Match: "m*", Source: "s", Raw: config.Age(3 * day)}},
-			MaxSeries:      4, MaxNewSeriesPerMinute: 5,
+			MaxSeries:      4, MaxNewSeriesPerMinute: 5, BatchSize: 10,
 		},
 		Cache:      config.Cache{QueryBytes: 6},
 		Processing: config.Processing{BufferSize: 7, FlushInterval: 8, WorkerThreads: 9},
@@ -33,6 +33,7 @@ func TestEngineOptions(t *testing.T) {
 		},
 		MaxSeries: 4, MaxNewSeries: 5, ResultCacheBytes: 6,
 		MaxWaitingSamples: 7, FlushInterval: 8, Workers: 9, MinFreeBytes: -1,
+		MaxGroupSamples: 10, Uncompressed: true,
 	}
 	got := engineOptions(settings, slog.New(slog.DiscardHandler))
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(engine.Options{}, "Logger", "Now")); diff != "" {

@@ -30,7 +30,9 @@ func serve(settings config.Config) error {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
 
-	logger := newLogger(os.Stderr, settings.LogLevel())
+	level := new(slog.LevelVar)
+	level.Set(settings.LogLevel())
+	logger := newLogger(os.Stderr, level)
 	for _, name := range config.UnknownEnvironment(os.Environ()) {
 		logger.Warn("this environment variable is no setting and is ignored; collector serve --help lists them", "name", name)
 	}
@@ -42,7 +44,7 @@ func serve(settings config.Config) error {
 	defer closeAll(listeners)
 	done := make(chan error, 1)
 	stop := make(chan struct{})
-	go func() { done <- runService(settings, logger, listeners, stop) }()
+	go func() { done <- runService(settings, logger, level, listeners, stop) }()
 	var stopping time.Time
 	select {
 	case err := <-done:
@@ -64,7 +66,13 @@ func serve(settings config.Config) error {
 }
 
 // runService opens the store and serves it on the listeners until stop is closed or a listener fails.
-func runService(settings config.Config, logger *slog.Logger, listeners []net.Listener, stop <-chan struct{}) (err error) {
+func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, listeners []net.Listener, stop <-chan struct{}) (err error) {
+	live, err := openConfig(given, logger)
+	if err != nil {
+		return err
+	}
+	settings := live.Config()
+	level.Set(settings.LogLevel())
 	opened := time.Now()
 	db, err := engine.Open(settings.DataDir, engineOptions(settings, logger))
 	if err != nil {
@@ -77,11 +85,15 @@ func runService(settings config.Config, logger *slog.Logger, listeners []net.Lis
 	}()
 	logger.Info("the data directory is open", "data_dir", settings.DataDir, "took", time.Since(opened))
 
+	applied := &applier{db: db, level: level, logger: logger}
+	if err := live.Begin(applied.apply); err != nil {
+		return fmt.Errorf("keeping the configuration in %s: %w", settings.DataDir, err)
+	}
 	keys, err := openKeys(db, settings, logger)
 	if err != nil {
 		return err
 	}
-	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, Keys: keys})
+	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, Keys: keys, Config: live})
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
@@ -115,20 +127,20 @@ func drain(server *httpapi.Server, logger *slog.Logger) error {
 }
 
 func engineOptions(settings config.Config, logger *slog.Logger) engine.Options {
+	tuning := tuningOf(settings)
 	options := engine.Options{
 		Logger:            logger,
 		SyncInterval:      settings.WAL.SyncInterval,
 		Retention:         settings.RetentionPolicy(),
-		MaxSeries:         settings.Storage.MaxSeries,
-		MaxNewSeries:      settings.Storage.MaxNewSeriesPerMinute,
-		ResultCacheBytes:  settings.Cache.QueryBytes,
-		MaxWaitingSamples: settings.Processing.BufferSize,
-		FlushInterval:     settings.Processing.FlushInterval,
-		MinFreeBytes:      settings.Storage.MinFreeBytes,
-		Workers:           settings.Processing.WorkerThreads,
-	}
-	if options.MinFreeBytes == 0 {
-		options.MinFreeBytes = -1 // the engine's way to say that nothing is checked
+		MaxSeries:         tuning.MaxSeries,
+		MaxNewSeries:      tuning.MaxNewSeries,
+		ResultCacheBytes:  tuning.ResultCacheBytes,
+		MaxWaitingSamples: tuning.MaxWaitingSamples,
+		MaxGroupSamples:   tuning.MaxGroupSamples,
+		FlushInterval:     tuning.FlushInterval,
+		Uncompressed:      tuning.Uncompressed,
+		MinFreeBytes:      tuning.MinFreeBytes,
+		Workers:           tuning.Workers,
 	}
 	switch settings.WAL.Sync {
 	case config.SyncInterval:

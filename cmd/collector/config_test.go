@@ -1,0 +1,65 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestConfigLiveAndKept changes settings of a running collector, sees them at work, and starts it again, with
+// the same flags and with others.
+func TestConfigLiveAndKept(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, dir, "--self-metrics=false", "--storage-retention-days=30")
+	put := func(body string) string {
+		t.Helper()
+		return answer(t, http.MethodPut, p.url+"/config", body)
+	}
+	write := func(metrics string) string {
+		t.Helper()
+		return answer(t, "", p.url+"/metrics", `{"metrics":[`+metrics+`]}`)
+	}
+	if got := write(`{"name":"old","value":1,"timestamp":"now-40d"}`); !strings.Contains(got, "older than the retention of 30 days") {
+		t.Fatalf("a sample of 40 days is answered %s", got)
+	}
+	if got := put(`{"storage":{"retention_days":60,"max_series":1},"wal":{"sync":"interval"},"log":{"level":"debug"}}`); !strings.Contains(got, `"restart_required":["wal.sync"]`) {
+		t.Fatalf("PUT /config is answered %s", got)
+	}
+	if got := write(`{"name":"old","value":1,"timestamp":"now-40d"}`); !strings.Contains(got, `"success"`) {
+		t.Errorf("with 60 days, a sample of 40 is answered %s", got)
+	}
+	if got := write(`{"name":"second","value":1}`); !strings.Contains(got, "max_series = 1") {
+		t.Errorf("with one series, a second is answered %s", got)
+	}
+	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
+		t.Error("nothing is logged for debugging")
+	}
+	p.terminate(t)
+
+	p = start(t, dir, "--self-metrics=false", "--storage-retention-days=30")
+	var got struct {
+		Storage struct {
+			RetentionDays int `json:"retention_days"`
+			MaxSeries     int `json:"max_series"`
+		} `json:"storage"`
+		WAL struct{ Sync string } `json:"wal"`
+	}
+	get(t, p.url+"/config", &got)
+	if got.Storage.RetentionDays != 60 || got.Storage.MaxSeries != 1 || got.WAL.Sync != "interval" {
+		t.Errorf("after a restart: %+v", got)
+	}
+	if got := write(`{"name":"second","value":1}`); !strings.Contains(got, "max_series = 1") {
+		t.Errorf("after a restart a second series is answered %s", got)
+	}
+	p.terminate(t)
+
+	p = start(t, dir, "--self-metrics=false", "--storage-retention-days=50")
+	get(t, p.url+"/config", &got)
+	if got.Storage.RetentionDays != 50 || got.Storage.MaxSeries != 1 {
+		t.Errorf("with another flag: %+v", got)
+	}
+	if log := p.stderr.String(); !strings.Contains(log, "is forgotten") || !strings.Contains(log, "key=storage.retention_days changed_to=60 now=50") {
+		t.Errorf("the log doesn't tell: %s", log)
+	}
+	p.terminate(t)
+}
