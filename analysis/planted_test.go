@@ -1,0 +1,176 @@
+package analysis
+
+import (
+	"bufio"
+	"cmp"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// labelled is a series of which it is known what is wrong with it.
+type labelled struct {
+	name   string
+	times  []int64
+	values []float64
+	labels []bool
+}
+
+// planted reads the series that testdata/generate.py made.
+func planted(t testing.TB) []*labelled {
+	t.Helper()
+	file, err := os.Open("testdata/planted.csv.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	packed, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*labelled
+	lines := bufio.NewScanner(packed)
+	for lines.Scan() {
+		fields := strings.Split(lines.Text(), ",")
+		if fields[0] == "series" {
+			continue
+		}
+		if len(all) == 0 || all[len(all)-1].name != fields[0] {
+			all = append(all, &labelled{name: fields[0]})
+		}
+		s := all[len(all)-1]
+		value, err := strconv.ParseFloat(fields[1], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.times = append(s.times, int64(len(s.times))*int64(time.Minute))
+		s.values, s.labels = append(s.values, value), append(s.labels, fields[2] == "1")
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func (s *labelled) signals(t testing.TB) *signals {
+	t.Helper()
+	computed, err := newSignals(t.Context(), s.times, s.values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return computed
+}
+
+// TestWriteSignals writes the features of the planted series, with their labels, for testdata/generate.py.
+func TestWriteSignals(t *testing.T) {
+	path := os.Getenv("COLLECTOR_SIGNALS")
+	if path == "" {
+		t.Skip("COLLECTOR_SIGNALS names no file to write them to")
+	}
+	var out strings.Builder
+	for _, s := range planted(t) {
+		computed := s.signals(t)
+		for i, label := range s.labels {
+			out.WriteString(s.name)
+			for _, column := range computed.columns {
+				fmt.Fprintf(&out, ",%g", column[i])
+			}
+			fmt.Fprintf(&out, ",%d\n", map[bool]int{true: 1}[label])
+		}
+	}
+	if err := os.WriteFile(path, []byte(out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rocAUC is the probability that a labelled point scores higher than another one, ties counting half.
+func rocAUC(scores []float64, labels []bool) float64 {
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[a], scores[b]) })
+	ranks, positives := 0.0, 0.0
+	for begin := 0; begin < len(order); {
+		end := begin
+		for end < len(order) && scores[order[end]] == scores[order[begin]] {
+			end++
+		}
+		for _, i := range order[begin:end] {
+			if labels[i] {
+				ranks += float64(begin+end+1) / 2
+				positives++
+			}
+		}
+		begin = end
+	}
+	negatives := float64(len(order)) - positives
+	return (ranks - positives*(positives+1)/2) / positives / negatives
+}
+
+// scikitFigures is what testdata/generate.py says of a series.
+type scikitFigures struct {
+	AUC     []float64 `json:"auc"` // by seed
+	Sums    []float64 `json:"sums"`
+	Squares []float64 `json:"squares"` // sums of them
+}
+
+// TestForestIsAtLeastScikitLearns compares, series by series and on the same features, with the best of ten
+// forests of scikit-learn.
+func TestForestIsAtLeastScikitLearns(t *testing.T) {
+	text, err := os.ReadFile("testdata/scikit.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var figures map[string]scikitFigures
+	if err := json.Unmarshal(text, &figures); err != nil {
+		t.Fatal(err)
+	}
+	all := planted(t)
+	if len(all) != 12 || len(figures) != len(all) {
+		t.Fatalf("%d series, %d figures", len(all), len(figures))
+	}
+	for _, s := range all {
+		computed := s.signals(t)
+		theirs := figures[s.name]
+		checkSums(t, s.name, computed, theirs)
+		points := make([]int32, len(s.values))
+		for i := range points {
+			points[i] = int32(i)
+		}
+		scores, err := byForest(t.Context(), computed, points)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, mean, best := rocAUC(scores, s.labels), 0.0, slices.Max(theirs.AUC)
+		for _, auc := range theirs.AUC {
+			mean += auc / float64(len(theirs.AUC))
+		}
+		t.Logf("%-40s ours %.4f, scikit-learn's %.4f, its best %.4f", s.name, ours, mean, best)
+		if ours < best {
+			t.Errorf("%s: the area under the curve is %.6f, the best of scikit-learn's is %.6f", s.name, ours, best)
+		}
+	}
+}
+
+// checkSums makes sure that scikit-learn's figures were made from these features.
+func checkSums(t *testing.T, name string, computed *signals, theirs scikitFigures) {
+	t.Helper()
+	for feature, column := range computed.columns {
+		sum, squares, scale := 0.0, 0.0, 0.0
+		for _, x := range column {
+			sum, squares, scale = sum+x, squares+x*x, scale+math.Abs(x)
+		}
+		if math.Abs(sum-theirs.Sums[feature]) > 1e-9*scale || math.Abs(squares-theirs.Squares[feature]) > 1e-9*squares {
+			t.Errorf("%s, feature %d: its sum is %v, and %v of squares; scikit-learn saw %v and %v. Run testdata/generate.py again",
+				name, feature, sum, squares, theirs.Sums[feature], theirs.Squares[feature])
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package analysis
+
+import (
+	"context"
+	"math"
+)
+
+// The signals of a series, which are the features of the forest. The rule of Detect looks at all but the
+// step, which is as large at the point after a spike as at the spike.
+const (
+	signalValue  = iota
+	signalStep   // the value less the one before
+	signalAround // the value less the median of the points around it: spikes, and what is wrong at its moment
+	signalBefore // the value less the median of the points before it: shifts of level
+	signalCount
+)
+
+// Windows of the medians, in points.
+const (
+	aroundWindow    = 11
+	maxBeforeWindow = 101
+)
+
+// signals holds them by point, with their locations.
+type signals struct {
+	columns   [signalCount][]float64
+	locations [signalCount]location
+	floor     float64 // differences up to this are noise of the arithmetic
+	period    float64 // of the cycle that was taken out, in points; 0: none was found
+}
+
+// newSignals computes the signals of values, which are finite, at least minPoints, and small enough that
+// differences don't overflow.
+func newSignals(ctx context.Context, times []int64, values []float64) (*signals, error) {
+	s := &signals{}
+	largest := 0.0
+	for _, value := range values {
+		largest = max(largest, math.Abs(value))
+	}
+	s.floor = largest * 1e-13
+	s.period = findPeriod(times, values)
+	base := values
+	if s.period > 0 {
+		base = withoutCycle(values, s.period)
+	}
+	s.columns[signalValue] = values
+	tasks := []func(){
+		func() { s.columns[signalStep] = steps(values) },
+		func() { s.columns[signalAround] = around(base) },
+		func() { s.columns[signalBefore] = before(base) },
+	}
+	if err := inParallel(ctx, len(tasks), func(i int) { tasks[i]() }); err != nil {
+		return nil, err
+	}
+	err := inParallel(ctx, signalCount, func(i int) {
+		s.locations[i] = locate(append([]float64(nil), s.columns[i]...))
+	})
+	return s, err
+}
+
+func steps(values []float64) []float64 {
+	out := make([]float64, len(values))
+	for i := 1; i < len(values); i++ {
+		out[i] = values[i] - values[i-1]
+	}
+	return out
+}
+
+// around returns each value less the median of its neighbours, as many on one side as on the other: a slope
+// is no surprise. So the first and the last point have nothing to be compared with.
+func around(values []float64) []float64 {
+	out := make([]float64, len(values))
+	rollingWindow(values, func(i int) (int, int) {
+		reach := min(aroundWindow/2, i, len(values)-1-i)
+		return i - reach, i + reach + 1
+	}, func(i int, window []float64) {
+		middle := len(window) / 2
+		switch x := values[i]; {
+		case middle == 0:
+		case x < window[middle]:
+			out[i] = x - (window[middle]+window[middle+1])/2
+		case x > window[middle]:
+			out[i] = x - (window[middle-1]+window[middle])/2
+		default:
+			out[i] = x - (window[middle-1]+window[middle+1])/2
+		}
+	})
+	return out
+}
+
+// before returns each value less the median of the window before it; the first points are compared with the
+// first window, which they are in.
+func before(values []float64) []float64 {
+	out := make([]float64, len(values))
+	window := min(maxBeforeWindow, max(aroundWindow, odd(len(values)/4)), odd(len(values)))
+	rollingWindow(values, func(i int) (int, int) {
+		begin := max(i-window, 0)
+		return begin, begin + window
+	}, func(i int, sorted []float64) { out[i] = values[i] - sorted[window/2] })
+	return out
+}
+
+// odd returns the largest odd number up to n, which is positive.
+func odd(n int) int { return max(n-1+n%2, 1) }
+
+// distance returns how far point i lies from the bulk, in scales, in its value or in its residuals.
+func (s *signals) distance(i int) float64 {
+	most := 0.0
+	for _, signal := range [...]int{signalValue, signalAround, signalBefore} {
+		most = max(most, s.locations[signal].distance(s.columns[signal][i], s.floor))
+	}
+	return most
+}
+
+// unit returns the scale of a signal; where that is nothing, the mean distance from the median; and where that
+// is nothing, too, 1.
+func (s *signals) unit(signal int) float64 {
+	bulk := s.locations[signal]
+	if bulk.scale > s.floor {
+		return bulk.scale
+	}
+	sum := 0.0
+	for _, x := range s.columns[signal] {
+		sum += math.Abs(x - bulk.median)
+	}
+	if mean := sum / float64(len(s.columns[signal])); mean > 0 {
+		return mean
+	}
+	return 1
+}
