@@ -10,7 +10,8 @@ type location struct {
 	median, lowQuartile, highQuartile float64
 
 	// scale is the larger of 1.4826 MAD and IQR/1.349, which both estimate the standard deviation of normal
-	// data. 0: more than half of the points are equal.
+	// data. If both are 0, since more than half of the values are equal, it is the distance within which nine
+	// tenths are, over 1.645: that of rounded noise, still. 0: nine tenths are equal.
 	scale float64
 }
 
@@ -18,7 +19,10 @@ type location struct {
 func locate(values []float64) location {
 	slices.Sort(values)
 	l := location{median: quantile(values, 0.5), lowQuartile: quantile(values, 0.25), highQuartile: quantile(values, 0.75)}
-	l.scale = max(1.4826*medianDeviation(values, l.median), (l.highQuartile-l.lowQuartile)/1.349)
+	l.scale = max(1.4826*deviationQuantile(values, l.median, 0.5), (l.highQuartile-l.lowQuartile)/1.349)
+	if l.scale == 0 {
+		l.scale = deviationQuantile(values, l.median, 0.9) / 1.645
+	}
 	return l
 }
 
@@ -45,28 +49,27 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[low] + (rank-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// medianDeviation returns the median of the absolute deviations from the median of sorted values.
-func medianDeviation(sorted []float64, median float64) float64 {
+// deviationQuantile returns a quantile of the absolute deviations of sorted values from their median.
+func deviationQuantile(sorted []float64, median, q float64) float64 {
 	// The deviations ascend from the median outwards on both sides, so they are merged from there.
 	above, _ := slices.BinarySearch(sorted, median)
 	below := above - 1
-	next := func() float64 {
-		if below < 0 || above < len(sorted) && sorted[above]-median <= median-sorted[below] {
-			above++
-			return sorted[above-1] - median
-		}
-		below--
-		return median - sorted[below+1]
-	}
-	half := len(sorted) / 2
+	rank := q * float64(len(sorted)-1)
 	var previous, last float64
-	for range half + 1 {
-		previous, last = last, next()
+	for range min(int(rank)+2, len(sorted)) {
+		previous = last
+		if below < 0 || above < len(sorted) && sorted[above]-median <= median-sorted[below] {
+			last = sorted[above] - median
+			above++
+		} else {
+			last = median - sorted[below]
+			below--
+		}
 	}
-	if len(sorted)%2 == 1 {
+	if int(rank)+1 == len(sorted) {
 		return last
 	}
-	return (previous + last) / 2
+	return previous + (rank-math.Floor(rank))*(last-previous)
 }
 
 // rollingWindow calls take for each i with the values of window i, sorted. bounds tells the windows' ends,

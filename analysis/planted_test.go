@@ -134,7 +134,7 @@ func TestForestIsAtLeastScikitLearns(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := planted(t)
-	if len(all) != 12 || len(figures) != len(all) {
+	if len(all) != 14 || len(figures) != len(all) {
 		t.Fatalf("%d series, %d figures", len(all), len(figures))
 	}
 	for _, s := range all {

@@ -14,7 +14,7 @@ const (
 
 	minPeriod      = 4   // points
 	minCycles      = 3   // how often a cycle must be seen
-	minCorrelation = 0.4 // of the series with itself, a period later
+	minCorrelation = 0.25 // of the series with itself, a period later; of short ones more, since noise has some, too
 )
 
 // findPeriod returns the period of the cycle that a series has, in points, or 0: the first peak of its
@@ -141,7 +141,7 @@ func firstPeak(correlation []float64, longest int) int {
 	for lag := begin; lag <= longest; lag++ {
 		highest = max(highest, correlation[lag])
 	}
-	if highest < minCorrelation {
+	if highest < max(minCorrelation, 3/math.Sqrt(float64(2*len(correlation)))) {
 		return 0
 	}
 	for lag := begin; lag <= longest; lag++ {

@@ -17,9 +17,13 @@ const (
 
 // Windows of the medians, in points.
 const (
-	aroundWindow    = 11
-	maxBeforeWindow = 101
+	aroundWindow    = 7
+	maxBeforeWindow = 100
 )
+
+// finest is the part of a series' scale below which its residuals' scale doesn't count. The median of the points
+// around cuts off the peaks of a curve; these few percent of its height are no anomaly, however smooth it is.
+const finest = 1.0 / 40
 
 // signals holds them by point, with their locations.
 type signals struct {
@@ -37,7 +41,7 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 	for _, value := range values {
 		largest = max(largest, math.Abs(value))
 	}
-	s.floor = largest * 1e-13
+	s.floor = largest * 1e-12
 	s.period = findPeriod(times, values)
 	base := values
 	if s.period > 0 {
@@ -55,6 +59,10 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 	err := inParallel(ctx, signalCount, func(i int) {
 		s.locations[i] = locate(append([]float64(nil), s.columns[i]...))
 	})
+	least := finest * s.locations[signalValue].scale
+	for _, residual := range [...]int{signalAround, signalBefore} {
+		s.locations[residual].scale = max(s.locations[residual].scale, least)
+	}
 	return s, err
 }
 
@@ -88,26 +96,42 @@ func around(values []float64) []float64 {
 	return out
 }
 
-// before returns each value less the median of the window before it; the first points are compared with the
-// first window, which they are in.
+// before returns each value less the median of the window before it. Early points have a shorter window, and the
+// first few are compared with each other. The trend is taken out, since the median lags behind it except there.
 func before(values []float64) []float64 {
+	level := withoutTrend(values)
 	out := make([]float64, len(values))
-	window := min(maxBeforeWindow, max(aroundWindow, odd(len(values)/4)), odd(len(values)))
-	rollingWindow(values, func(i int) (int, int) {
-		begin := max(i-window, 0)
-		return begin, begin + window
-	}, func(i int, sorted []float64) { out[i] = values[i] - sorted[window/2] })
+	window := max(maxBeforeWindow*len(values)/(maxBeforeWindow*4+len(values)), minPoints)
+	rollingWindow(level, func(i int) (int, int) {
+		return max(i-window, 0), max(i, minPoints)
+	}, func(i int, sorted []float64) { out[i] = level[i] - quantile(sorted, 0.5) })
 	return out
 }
 
-// odd returns the largest odd number up to n, which is positive.
-func odd(n int) int { return max(n-1+n%2, 1) }
+// withoutTrend returns values less a line, whose slope is the median of the slopes between points a quarter of
+// the series apart. A step somewhere is in a third of these at most, so it doesn't count as a trend.
+func withoutTrend(values []float64) []float64 {
+	apart := len(values) / 4
+	rises := make([]float64, len(values)-apart)
+	for i := range rises {
+		rises[i] = values[i+apart] - values[i]
+	}
+	slope := locate(rises).median / float64(apart)
+	out := make([]float64, len(values))
+	for i, value := range values {
+		out[i] = value - slope*float64(i)
+	}
+	return out
+}
 
-// distance returns how far point i lies from the bulk, in scales, in its value or in its residuals.
+// distance returns how far point i lies from the bulk, in scales, in its value or in its residuals. If there is a
+// cycle, the residuals alone count: a value far out that comes with every cycle is no anomaly.
 func (s *signals) distance(i int) float64 {
 	most := 0.0
 	for _, signal := range [...]int{signalValue, signalAround, signalBefore} {
-		most = max(most, s.locations[signal].distance(s.columns[signal][i], s.floor))
+		if signal != signalValue || s.period == 0 {
+			most = max(most, s.locations[signal].distance(s.columns[signal][i], s.floor))
+		}
 	}
 	return most
 }

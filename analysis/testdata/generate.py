@@ -69,6 +69,13 @@ def moments(rng, x, sigma, labels):
             planted += 1
 
 
+def step(rng, x, sigma, labels):
+    """A level that stays; what is wrong is its beginning."""
+    i = rng.integers(POINTS // 3, 2 * POINTS // 3)
+    x[i:] += rng.choice([-1, 1]) * sigma * rng.uniform(6, 10)
+    labels[i:i + 25] = 1
+
+
 # Noise has no moments at which a usual value is wrong.
 PLANTED = [
     ("noise", noise, [spikes]),
@@ -83,6 +90,8 @@ PLANTED = [
     ("working_day", working_day, [spikes, shifts, moments]),
     ("wandering", wandering, [spikes, shifts]),
     ("wandering", wandering, [spikes, shifts]),
+    ("noise", noise, [step]),
+    ("cycle", cycle, [spikes, step]),
 ]
 
 
