@@ -19,10 +19,13 @@ const (
 	minDistance = 5.0
 )
 
+// MaxSensitivity is the most that Options.Sensitivity may be: what is more common than that is the rule.
+const MaxSensitivity = 0.5
+
 // Options says how to look for anomalies.
 type Options struct {
 	Algorithm   Algorithm
-	Sensitivity float64 // the largest share of the points that may be reported, above 0 and up to 0.5
+	Sensitivity float64 // the largest share of the points that may be reported, above 0, up to MaxSensitivity
 }
 
 // Anomaly is a point that is reported.
@@ -51,8 +54,8 @@ type Result struct {
 // robust scale is the larger of 1.4826 MAD and IQR/1.349. Of very many points of noise, and of very few, some
 // reach five scales by chance; there it takes more (distanceFor).
 func Detect(ctx context.Context, times []int64, values []float64, o Options) (Result, error) {
-	if !(o.Sensitivity > 0 && o.Sensitivity <= 0.5) {
-		return Result{}, fmt.Errorf("sensitivity is %v, it must be above 0 and at most 0.5", o.Sensitivity)
+	if !(o.Sensitivity > 0 && o.Sensitivity <= MaxSensitivity) {
+		return Result{}, fmt.Errorf("sensitivity is %v, it must be above 0 and at most %v", o.Sensitivity, MaxSensitivity)
 	}
 	series := usable(times, values)
 	if len(series.values) < minPoints {

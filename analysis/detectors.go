@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // detector scores points of a series; each score is in 0..1.
@@ -85,16 +86,16 @@ const (
 func ewma(_ context.Context, s *signals, points []int32) ([]float64, error) {
 	values := s.columns[signalValue]
 	errors := ewmaErrors(values, math.Inf(1))
-	bulk := locate(append([]float64(nil), errors...))
-	errors = ewmaErrors(values, max(ewmaClip*bulk.scale, s.floor))
-	bulk = locate(append([]float64(nil), errors...))
+	bulk := locate(slices.Clone(errors))
+	errors = ewmaErrors(values, ewmaClip*bulk.scale)
+	bulk = locate(slices.Clone(errors))
 	return each(points, func(i int) float64 { return bulk.distance(errors[i], s.floor) }), nil
 }
 
 // ewmaErrors returns each value less what the mean foretold, which is corrected by clip at most.
 func ewmaErrors(values []float64, clip float64) []float64 {
 	errors := make([]float64, len(values))
-	level := locate(append([]float64(nil), values[:min(len(values), minPoints)]...)).median
+	level := locate(slices.Clone(values[:minPoints])).median
 	for i, value := range values {
 		errors[i] = value - level
 		level += ewmaWeight * min(max(errors[i], -clip), clip)

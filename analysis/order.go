@@ -19,9 +19,9 @@ type location struct {
 func locate(values []float64) location {
 	slices.Sort(values)
 	l := location{median: quantile(values, 0.5), lowQuartile: quantile(values, 0.25), highQuartile: quantile(values, 0.75)}
-	l.scale = max(1.4826*deviationQuantile(values, l.median, 0.5), (l.highQuartile-l.lowQuartile)/1.349)
-	if l.scale == 0 {
-		l.scale = deviationQuantile(values, l.median, 0.9) / 1.645
+	l.scale = max(1.4826*deviationAt(values, l.median, 0.5), (l.highQuartile-l.lowQuartile)/1.349)
+	if last := float64(len(values) - 1); l.scale == 0 && last > 0 {
+		l.scale = deviationAt(values, l.median, math.Floor(0.9*last)/last) / 1.645
 	}
 	return l
 }
@@ -49,8 +49,8 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[low] + (rank-float64(low))*(sorted[low+1]-sorted[low])
 }
 
-// deviationQuantile returns a quantile of the absolute deviations of sorted values from their median.
-func deviationQuantile(sorted []float64, median, q float64) float64 {
+// deviationAt returns a quantile of the absolute deviations of sorted values from their median.
+func deviationAt(sorted []float64, median, q float64) float64 {
 	// The deviations ascend from the median outwards on both sides, so they are merged from there.
 	above, _ := slices.BinarySearch(sorted, median)
 	below := above - 1

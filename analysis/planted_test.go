@@ -122,8 +122,8 @@ type scikitFigures struct {
 	Squares []float64 `json:"squares"` // sums of them
 }
 
-// TestForestIsAtLeastScikitLearns compares, series by series and on the same features, with the best of ten
-// forests of scikit-learn.
+// TestForestIsAtLeastScikitLearns compares, on the same features, with ten forests of scikit-learn: over all
+// series with the best of them, and series by series with their mean, less two deviations of what seeds make of difference.
 func TestForestIsAtLeastScikitLearns(t *testing.T) {
 	text, err := os.ReadFile("testdata/scikit.json")
 	if err != nil {
@@ -137,27 +137,48 @@ func TestForestIsAtLeastScikitLearns(t *testing.T) {
 	if len(all) != 14 || len(figures) != len(all) {
 		t.Fatalf("%d series, %d figures", len(all), len(figures))
 	}
+	ourMean, theirMeans := 0.0, make([]float64, 10)
 	for _, s := range all {
 		computed := s.signals(t)
 		theirs := figures[s.name]
 		checkSums(t, s.name, computed, theirs)
-		points := make([]int32, len(s.values))
-		for i := range points {
-			points[i] = int32(i)
-		}
-		scores, err := byForest(t.Context(), computed, points)
+		scores, err := byForest(t.Context(), computed, everyPoint(len(s.values)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, mean, best := rocAUC(scores, s.labels), 0.0, slices.Max(theirs.AUC)
-		for _, auc := range theirs.AUC {
-			mean += auc / float64(len(theirs.AUC))
+		ours := rocAUC(scores, s.labels)
+		ourMean += ours / float64(len(all))
+		for seed, auc := range theirs.AUC {
+			theirMeans[seed] += auc / float64(len(all))
 		}
-		t.Logf("%-40s ours %.4f, scikit-learn's %.4f, its best %.4f", s.name, ours, mean, best)
-		if ours < best {
-			t.Errorf("%s: the area under the curve is %.6f, the best of scikit-learn's is %.6f", s.name, ours, best)
+		mean, deviation := meanAndDeviation(theirs.AUC)
+		t.Logf("%-40s ours %.4f, scikit-learn's %.4f +- %.4f, its best %.4f", s.name, ours, mean, deviation, slices.Max(theirs.AUC))
+		if ours < mean-2*deviation {
+			t.Errorf("%s: the area under the curve is %.6f, scikit-learn's %.6f +- %.6f", s.name, ours, mean, deviation)
 		}
 	}
+	t.Logf("mean: ours %.5f, scikit-learn's by seed %.5f", ourMean, theirMeans)
+	if best := slices.Max(theirMeans); ourMean < best {
+		t.Errorf("the mean area under the curve is %.6f, that of scikit-learn's best forest %.6f", ourMean, best)
+	}
+}
+
+func everyPoint(n int) []int32 {
+	points := make([]int32, n)
+	for i := range points {
+		points[i] = int32(i)
+	}
+	return points
+}
+
+func meanAndDeviation(values []float64) (mean, deviation float64) {
+	for _, value := range values {
+		mean += value / float64(len(values))
+	}
+	for _, value := range values {
+		deviation += (value - mean) * (value - mean) / float64(len(values))
+	}
+	return mean, math.Sqrt(deviation)
 }
 
 // checkSums makes sure that scikit-learn's figures were made from these features.

@@ -12,8 +12,8 @@ const (
 	// neighbours are taken. What recurs within a few of these neighbours is not found.
 	maxSpectrumPoints = 1 << 15
 
-	minPeriod      = 4   // points
-	minCycles      = 3   // how often a cycle must be seen
+	minPeriod      = 4    // points
+	minCycles      = 3    // how often a cycle must be seen
 	minCorrelation = 0.25 // of the series with itself, a period later; of short ones more, since noise has some, too
 )
 
@@ -141,7 +141,7 @@ func firstPeak(correlation []float64, longest int) int {
 	for lag := begin; lag <= longest; lag++ {
 		highest = max(highest, correlation[lag])
 	}
-	if highest < max(minCorrelation, 3/math.Sqrt(float64(2*len(correlation)))) {
+	if highest < max(minCorrelation, 4/math.Sqrt(float64(2*len(correlation)))) {
 		return 0
 	}
 	for lag := begin; lag <= longest; lag++ {
@@ -197,9 +197,8 @@ func refine(values []float64, blocks, width int) float64 {
 	return float64(best)
 }
 
-// withoutCycle returns each value less the median of the five that stand at its place in the nearest other
-// cycles, or of three where there are no more. Unlike a table of the cycle's phases, this follows a cycle that
-// changes or whose length isn't whole.
+// withoutCycle returns each value less the median of what stands at its place in the five nearest other cycles, or
+// in as many as there are. Unlike a table of the cycle's phases, this follows a cycle that changes.
 func withoutCycle(values []float64, period float64) []float64 {
 	out := make([]float64, len(values))
 	var others [5]float64
@@ -207,19 +206,23 @@ func withoutCycle(values []float64, period float64) []float64 {
 	for i := range values {
 		count := 0
 		for k := 1; count < len(others) && k <= cycles; k++ {
-			away := int(math.Round(float64(k) * period))
-			if at := i - away; at >= 0 {
-				others[count] = values[at]
+			whole, part := math.Modf(float64(k) * period)
+			away := int(whole)
+			if at := i - away; at >= 1 {
+				others[count] = between(values[at], values[at-1], part)
 				count++
 			}
-			if at := i + away; at < len(values) && count < len(others) {
-				others[count] = values[at]
+			if at := i + away; at+1 < len(values) && count < len(others) {
+				others[count] = between(values[at], values[at+1], part)
 				count++
 			}
 		}
-		found := others[:count]
-		slices.Sort(found)
-		out[i] = values[i] - found[count/2]
+		if found := others[:count]; count > 0 {
+			slices.Sort(found)
+			out[i] = values[i] - quantile(found, 0.5)
+		}
 	}
 	return out
 }
+
+func between(near, far, part float64) float64 { return near + part*(far-near) }

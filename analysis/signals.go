@@ -3,6 +3,7 @@ package analysis
 import (
 	"context"
 	"math"
+	"slices"
 )
 
 // The signals of a series, which are the features of the forest. The rule of Detect looks at all but the
@@ -22,8 +23,13 @@ const (
 )
 
 // finest is the part of a series' scale below which its residuals' scale doesn't count. The median of the points
-// around cuts off the peaks of a curve; these few percent of its height are no anomaly, however smooth it is.
-const finest = 1.0 / 40
+// around cuts off the peaks of a curve; these few percent of its height are no anomaly, however smooth it is. Of
+// fewer points than 200 it is a larger part, finestPoints over their number: few residuals are often small by
+// chance.
+const (
+	finest       = 1.0 / 40
+	finestPoints = 5.0
+)
 
 // signals holds them by point, with their locations.
 type signals struct {
@@ -43,23 +49,24 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 	}
 	s.floor = largest * 1e-12
 	s.period = findPeriod(times, values)
-	base := values
+	base := withoutTrend(values)
 	if s.period > 0 {
-		base = withoutCycle(values, s.period)
+		base = withoutCycle(base, s.period)
 	}
+	var averaged []float64
 	s.columns[signalValue] = values
 	tasks := []func(){
 		func() { s.columns[signalStep] = steps(values) },
-		func() { s.columns[signalAround] = around(base) },
+		func() { s.columns[signalAround], averaged = around(base) },
 		func() { s.columns[signalBefore] = before(base) },
 	}
 	if err := inParallel(ctx, len(tasks), func(i int) { tasks[i]() }); err != nil {
 		return nil, err
 	}
-	err := inParallel(ctx, signalCount, func(i int) {
-		s.locations[i] = locate(append([]float64(nil), s.columns[i]...))
-	})
-	least := finest * s.locations[signalValue].scale
+	located := s.columns
+	located[signalAround] = averaged
+	err := inParallel(ctx, signalCount, func(i int) { s.locations[i] = locate(slices.Clone(located[i])) })
+	least := max(finest, finestPoints/float64(len(values))) * s.locations[signalValue].scale
 	for _, residual := range [...]int{signalAround, signalBefore} {
 		s.locations[residual].scale = max(s.locations[residual].scale, least)
 	}
@@ -75,40 +82,46 @@ func steps(values []float64) []float64 {
 }
 
 // around returns each value less the median of its neighbours, as many on one side as on the other: a slope
-// is no surprise. So the first and the last point have nothing to be compared with.
-func around(values []float64) []float64 {
-	out := make([]float64, len(values))
+// is no surprise. They are even in number, so two are in the middle. Of these the nearer counts, since beside a
+// shift of level one of them is on the other side. averaged is the value less the mean of the two, whose scale
+// is that of noise. The outermost two points have too few neighbours to be compared with.
+func around(values []float64) (nearest, averaged []float64) {
+	nearest, averaged = make([]float64, len(values)), make([]float64, len(values))
 	rollingWindow(values, func(i int) (int, int) {
 		reach := min(aroundWindow/2, i, len(values)-1-i)
 		return i - reach, i + reach + 1
 	}, func(i int, window []float64) {
 		middle := len(window) / 2
-		switch x := values[i]; {
-		case middle == 0:
-		case x < window[middle]:
-			out[i] = x - (window[middle]+window[middle+1])/2
-		case x > window[middle]:
-			out[i] = x - (window[middle-1]+window[middle])/2
-		default:
-			out[i] = x - (window[middle-1]+window[middle+1])/2
+		if middle < 2 {
+			return
+		}
+		x, low, high := values[i], window[middle-1], window[middle+1]
+		if x < window[middle] {
+			low = window[middle]
+		} else if x > window[middle] {
+			high = window[middle]
+		}
+		averaged[i] = x - (low+high)/2
+		nearest[i] = x - low
+		if math.Abs(high-x) < math.Abs(x-low) {
+			nearest[i] = x - high
 		}
 	})
-	return out
+	return nearest, averaged
 }
 
 // before returns each value less the median of the window before it. Early points have a shorter window, and the
-// first few are compared with each other. The trend is taken out, since the median lags behind it except there.
+// first few are compared with each other.
 func before(values []float64) []float64 {
-	level := withoutTrend(values)
 	out := make([]float64, len(values))
 	window := max(maxBeforeWindow*len(values)/(maxBeforeWindow*4+len(values)), minPoints)
-	rollingWindow(level, func(i int) (int, int) {
+	rollingWindow(values, func(i int) (int, int) {
 		return max(i-window, 0), max(i, minPoints)
-	}, func(i int, sorted []float64) { out[i] = level[i] - quantile(sorted, 0.5) })
+	}, func(i int, sorted []float64) { out[i] = values[i] - quantile(sorted, 0.5) })
 	return out
 }
 
-// withoutTrend returns values less a line, whose slope is the median of the slopes between points a quarter of
+// withoutTrend returns values less a line, behind which medians of other moments would lag. Its slope is the median of the slopes between points a quarter of
 // the series apart. A step somewhere is in a third of these at most, so it doesn't count as a trend.
 func withoutTrend(values []float64) []float64 {
 	apart := len(values) / 4
