@@ -12,6 +12,7 @@ type Batch struct {
 	unitAt map[model.SeriesID]int // place in units
 	maxID  model.SeriesID
 	epoch  uint64
+	answer *Answer
 }
 
 type unitChange struct {
@@ -24,12 +25,16 @@ func (b *Batch) Reset() {
 	b.ids, b.times, b.values = b.ids[:0], b.times[:0], b.values[:0]
 	b.units = b.units[:0]
 	clear(b.unitAt)
-	b.maxID, b.epoch = 0, 0
+	b.maxID, b.epoch, b.answer = 0, 0, nil
 }
 
 // ResolvedAt says at which DB.Epoch, read before, the oldest of the batch's ids was resolved. Without it
 // writing is as right and a little slower.
 func (b *Batch) ResolvedAt(epoch uint64) { b.epoch = epoch }
+
+// SetAnswer makes Write keep an answer together with the batch: after a crash both are there or neither is. The
+// answer must not be changed afterwards.
+func (b *Batch) SetAnswer(answer *Answer) { b.answer = answer }
 
 // Len returns the number of samples.
 func (b *Batch) Len() int { return len(b.ids) }

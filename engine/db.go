@@ -54,6 +54,7 @@ type DB struct {
 	tombstones  tombstones
 	expiry      expiryState
 	events      eventHead
+	answers     answers
 	limits      seriesLimits
 	changes     hourChanges
 	results     *resultCache
@@ -88,6 +89,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 		head:    head.New(),
 		stop:    make(chan struct{}),
 		results: newResultCache(opts.ResultCacheBytes),
+		answers: answers{most: opts.MaxAnswers, byKey: make(map[[32]byte]*keptAnswer)},
 	}
 	db.watch = newWatchHub(db, opts.MaxWatchedSamples)
 	if err := db.SetEventRetention(opts.EventRetention); err != nil {
@@ -164,6 +166,9 @@ func (db *DB) openChunks() error {
 	}
 	if err := db.loadTombstones(); err != nil {
 		return fmt.Errorf("load the tombstones: %w", err)
+	}
+	if err := db.loadAnswers(); err != nil {
+		return fmt.Errorf("load the answers: %w", err)
 	}
 	return db.loadExpired()
 }

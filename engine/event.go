@@ -52,6 +52,12 @@ func (e *EventError) Error() string {
 // info: they are written into the slice's element. The error is an *EventError if an event is at fault, a
 // *LimitError if they are too many or too large, or says why nothing can be written now.
 func (db *DB) WriteEvents(ctx context.Context, events []Event) error {
+	return db.WriteEventsAnswered(ctx, events, nil)
+}
+
+// WriteEventsAnswered is WriteEvents and keeps an answer together with the events: after a crash both are there or
+// neither is. answer makes it, once the events have their IDs; it must not be changed afterwards.
+func (db *DB) WriteEventsAnswered(ctx context.Context, events []Event, answer func() *Answer) error {
 	if len(events) > MaxEventsPerWrite {
 		return &LimitError{Limit: "events of a request", Max: MaxEventsPerWrite, Advice: "send them in several requests"}
 	}
@@ -66,17 +72,17 @@ func (db *DB) WriteEvents(ctx context.Context, events []Event) error {
 	if size > maxEventWriteBytes {
 		return &LimitError{Limit: "bytes of the events of a request", Max: maxEventWriteBytes, Advice: "send them in several requests"}
 	}
-	if len(events) == 0 {
+	if len(events) == 0 && answer == nil {
 		return nil
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return db.submitEvents(events, size)
+	return db.submitEvents(events, size, answer)
 }
 
 // submitEvents brings checked events through the pipeline.
-func (db *DB) submitEvents(events []Event, size int) error {
+func (db *DB) submitEvents(events []Event, size int, answer func() *Answer) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
@@ -100,6 +106,12 @@ func (db *DB) submitEvents(events []Event, size int) error {
 	}
 	c := commits.Get().(*commit)
 	c.events = batch
+	if answer != nil {
+		c.answer = answer()
+		if err := checkAnswerSize(c.answer); err != nil {
+			return err
+		}
+	}
 	return db.pipe.submit(c)
 }
 

@@ -22,7 +22,7 @@ type EventQuery struct {
 
 	Newest bool         // the newest first; else the oldest. Events of one time are in the order of their writing, or against it
 	After  *EventCursor // nil: from the beginning
-	Limit  int          // most events in the result; at least 1
+	Limit  int          // most events in the result; at least 1. There are fewer when they are large
 	Total  bool         // count all that match, too
 }
 
@@ -141,11 +141,14 @@ func (s *eventScan) matches(e *Event) bool {
 		(len(s.levels) == 0 || s.levels[e.Level])
 }
 
+// maxEventResultBytes is what the events of a result take in memory, about, until no more are added.
+const maxEventResultBytes = 16 << 20
+
 // contextSteps is how many events are looked at between two looks at the context.
 const contextSteps = 1024
 
 func (s *eventScan) gather(ctx context.Context) (*EventResult, error) {
-	result := &EventResult{}
+	result, size := &EventResult{}, 0
 	for step := 0; ; step++ {
 		if step%contextSteps == 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -169,7 +172,8 @@ func (s *eventScan) gather(ctx context.Context) (*EventResult, error) {
 		if s.query.After != nil && s.order(placed.place, keys.Event(*s.query.After)) <= 0 {
 			continue
 		}
-		if len(result.Events) < s.query.Limit {
+		if len(result.Events) < s.query.Limit && size < maxEventResultBytes {
+			size += eventBytes(&placed.event)
 			result.Events = append(result.Events, placed.event)
 			result.Next = EventCursor(placed.place)
 			continue

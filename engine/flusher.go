@@ -13,6 +13,7 @@ import (
 	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/internal/merge"
 	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
 )
 
 // flushBatchBytes is about how much one batch of a flush holds.
@@ -32,6 +33,8 @@ type flusher struct {
 	newNames      []string
 	touched       map[model.Partition]*touched
 	events        []placedEvent
+	answers       []keptAnswer
+	answersBefore wal.LSN // older ones are dropped
 	chunks        int
 	expired       int // samples that are dropped, because those of their day are
 
@@ -132,6 +135,9 @@ func (f *flusher) write(units []model.SeriesID) error {
 		}
 	}
 	if err := f.writeEvents(); err != nil {
+		return err
+	}
+	if err := f.writeAnswers(); err != nil {
 		return err
 	}
 	if err := f.image(); err != nil {

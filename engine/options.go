@@ -57,13 +57,16 @@ type Options struct {
 	FlushInterval time.Duration
 	FlushSamples  int
 
-	// FlushEventBytes is how much memory events that are not flushed take before the head is flushed; at four
-	// times that, writes stop with ErrBehind. 0: 16 MiB.
+	// FlushEventBytes is how much memory events and kept answers that are not flushed take before the head is
+	// flushed; at four times that, writes stop with ErrBehind. 0: 16 MiB.
 	FlushEventBytes int64
 
 	// EventRetention is how long events are kept. Older ones are refused, and hidden at once; RetentionGrace later
 	// they are dropped. 0: for ever.
 	EventRetention time.Duration
+
+	// MaxAnswers bounds the answers to requests that are kept to be given again. 0: 100,000.
+	MaxAnswers int
 
 	// MinChunkSamples is how many samples make a chunk worth writing; a series with fewer stays in the
 	// head and goes into the checkpoint's image. 0: 256.
@@ -124,6 +127,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.SyncInterval, time.Second)
 	setDefault(&o.FlushSamples, 4<<20)
 	setDefault(&o.FlushEventBytes, 16<<20)
+	setDefault(&o.MaxAnswers, 100_000)
 	setDefault(&o.MinChunkSamples, 256)
 	setDefault(&o.MaxWALBytes, 2<<30)
 	setDefault(&o.MaxHeadSamples, 4*o.FlushSamples)
@@ -154,6 +158,7 @@ func (o Options) validate() error {
 		{"SyncInterval", int64(o.SyncInterval)},
 		{"RetentionGrace", int64(o.RetentionGrace)},
 		{"EventRetention", int64(o.EventRetention)},
+		{"MaxAnswers", int64(o.MaxAnswers)},
 		{"FlushEventBytes", o.FlushEventBytes},
 		{"RollupDelay", int64(o.RollupDelay)},
 		{"FlushSamples", int64(o.FlushSamples)},

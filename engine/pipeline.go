@@ -20,8 +20,9 @@ const (
 	// Definitions of new series are cut into frames of about this size. The largest takes 80 KiB.
 	maxDefinitionBytes = 8 << 20
 	definitionStep     = 64
-	// A frame takes events, in bytes, up to about this many. A single batch always fits.
-	maxFrameEventBytes = maxEventWriteBytes
+	// Events and answers of several batches share a frame up to about this many bytes, so that with as many samples
+	// as a batch may have it stays below wal.MaxFrameBytes.
+	sharedFrameBytes = 8 << 20
 	// A frame's buffer that grew larger is not kept.
 	keepFrameBytes = 4 << 20
 	// A smaller payload takes one block of the disk anyway.
@@ -39,6 +40,7 @@ type commit struct {
 
 	deletion *deletion   // instead of samples
 	events   *eventBatch // likewise
+	answer   *Answer     // to be kept with samples or events; nil: none
 
 	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
 	taken   bool      // a leader has it; guarded by the build stage
@@ -216,7 +218,10 @@ func (p *pipeline) take() {
 		if c.events != nil {
 			bytes += c.events.size
 		}
-		if len(p.group) > 0 && (samples > most || units > maxBatchUnits || bytes > maxFrameEventBytes) {
+		if c.answer != nil {
+			bytes += len(c.answer.Body)
+		}
+		if len(p.group) > 0 && (samples > most || units > maxBatchUnits || bytes > sharedFrameBytes) {
 			break
 		}
 		c.taken = true
@@ -244,12 +249,15 @@ func (p *pipeline) encode(f *frame) {
 		}
 		if c.epoch < p.droppedAt && p.namesDropped(c) {
 			c.err = ErrStaleSeries
-			c.ids, c.times, c.values, c.units, c.deletion, c.maxID = nil, nil, nil, nil, nil, 0
+			c.ids, c.times, c.values, c.units, c.deletion, c.answer, c.maxID = nil, nil, nil, nil, nil, nil, 0
 		}
 		p.define(f, c.maxID)
 		start := len(f.payload)
 		for _, change := range c.units {
 			f.payload = record.AppendUnit(f.payload, change.id, change.unit)
+		}
+		if c.answer != nil {
+			f.payload = record.AppendAnswer(f.payload, c.answer)
 		}
 		switch {
 		case c.deletion != nil:
@@ -382,7 +390,7 @@ func (p *pipeline) apply(f *frame) {
 	if f.barrier != nil {
 		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
 	}
-	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) || p.db.events.size.Load() >= p.db.opts.FlushEventBytes {
+	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) || p.db.unflushedBytes() >= p.db.opts.FlushEventBytes {
 		p.db.requestFlush()
 	}
 }
@@ -393,7 +401,9 @@ func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
 		return p.db.applyDelete(p.applier, lsn, c.deletion)
 	}
 	if c.events != nil {
-		return p.db.applyEvents(lsn, c.events)
+		if err := p.db.applyEvents(lsn, c.events); err != nil {
+			return err
+		}
 	}
 	for _, change := range c.units {
 		p.db.setUnit(change.id, change.unit)
@@ -401,6 +411,9 @@ func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
 	p.db.changes.note(c.times, uint64(lsn))
 	p.applier.Apply(c.ids, c.times, c.values)
 	p.db.accepted.Add(uint64(len(c.ids)))
+	if c.answer != nil {
+		p.db.answers.add(lsn, c.answer, false)
+	}
 	p.db.watch.publishSamples(lsn, c)
 	return nil
 }

@@ -154,6 +154,15 @@ func (r *replay) record(lsn wal.LSN, reader *record.Reader) error {
 		}
 		r.lsn = lsn
 		return r.delete(reader)
+	case record.KindAnswer:
+		if lsn <= r.checkpoint {
+			return nil
+		}
+		answer, err := reader.Answer()
+		if err == nil {
+			r.db.answers.add(lsn, answer, false)
+		}
+		return err
 	case record.KindEvents:
 		if lsn <= r.checkpoint {
 			return nil
@@ -316,7 +325,7 @@ func (r *replay) mark(id model.SeriesID) {
 
 // flushIfFull keeps the head within its bounds while a long log is replayed.
 func (r *replay) flushIfFull() error {
-	full := r.db.head.Samples() >= 2*int64(r.db.opts.FlushSamples) || r.db.events.size.Load() >= 2*r.db.opts.FlushEventBytes
+	full := r.db.head.Samples() >= 2*int64(r.db.opts.FlushSamples) || r.db.unflushedBytes() >= 2*r.db.opts.FlushEventBytes
 	if !full || len(r.lost) > 0 {
 		return nil // nothing becomes final before it is known whether what is lost may be
 	}

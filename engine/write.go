@@ -84,26 +84,34 @@ func spell(d time.Duration) string {
 // Write returns once the batch is in the log, synced as Options.Sync says, and visible to reads. After an
 // error some of a batch of more than a million samples may be stored; writing it again changes nothing.
 func (db *DB) Write(b *Batch) error {
-	if b.Len() == 0 && len(b.units) == 0 {
+	if b.Len() == 0 && len(b.units) == 0 && b.answer == nil {
 		return nil
+	}
+	if err := checkAnswerSize(b.answer); err != nil {
+		return err
 	}
 	if err := db.admit(b.Len()); err != nil {
 		return err
 	}
 	defer db.waiting.Add(-int64(b.Len()))
-	samples, units := 0, 0
-	for samples < b.Len() || units < len(b.units) {
+	for samples, units := 0, 0; ; {
 		c := commits.Get().(*commit)
 		nextSamples, nextUnits := min(samples+maxBatchSamples, b.Len()), min(units+maxBatchUnits, len(b.units))
 		c.ids, c.times, c.values = b.ids[samples:nextSamples], b.times[samples:nextSamples], b.values[samples:nextSamples]
 		c.units = b.units[units:nextUnits]
 		c.maxID, c.epoch = b.maxID, b.epoch
+		last := nextSamples == b.Len() && nextUnits == len(b.units)
+		if last { // an answer must not be there without all that it answers
+			c.answer = b.answer
+		}
 		if err := db.pipe.submit(c); err != nil {
 			return err
 		}
+		if last {
+			return nil
+		}
 		samples, units = nextSamples, nextUnits
 	}
-	return nil
 }
 
 // admit reserves room for n waiting samples, or says why nothing can be written now. A batch that finds
@@ -120,7 +128,7 @@ func (db *DB) admit(n int) error {
 	return nil
 }
 
-// maxEventHeads is how many times Options.FlushEventBytes unflushed events may take before writes stop.
+// maxEventHeads is how many times Options.FlushEventBytes unflushed events and answers may take before writes stop.
 const maxEventHeads = 4
 
 // writeError says why writes are refused, or nil.
@@ -132,7 +140,7 @@ func (db *DB) writeError() error {
 		return ErrDiskFull
 	}
 	if db.log.Size() > db.opts.MaxWALBytes || db.head.Samples() > int64(db.opts.MaxHeadSamples) ||
-		db.events.size.Load() > maxEventHeads*db.opts.FlushEventBytes {
+		db.unflushedBytes() > maxEventHeads*db.opts.FlushEventBytes {
 		db.requestFlush()
 		return ErrBehind
 	}

@@ -13,18 +13,20 @@ import (
 
 // A cursor is, in unpadded base64url, big-endian:
 //
-//	version uint8    what it is a place in: cursorSamples, cursorList
+//	version uint8    what it is a place in: cursorSamples, cursorList, cursorEvents
 //	from, to int64   the range of the first page, so that "now" does not move between pages
-//	time int64       of the last sample sent; not in a list
-//	series uint64    of the last sample, or of the last entry of a list
+//	time int64       of the last sample or event sent; not in a list
+//	series uint64    of the last sample, or of the last entry of a list; of an event, lsn and n, both uint64
 //	text             of the last entry of a list
 //	check uint64     xxhash64 of the bytes before and of the parameters that choose what is sent
 const (
 	cursorSamples = 1
 	cursorList    = 2
+	cursorEvents  = 3
 
 	sampleCursorBytes = 1 + 4*8
 	listCursorBytes   = 1 + 3*8 // and the text
+	eventCursorBytes  = 1 + 5*8
 )
 
 // sealCursor spells a cursor. print is what the parameters are told by.

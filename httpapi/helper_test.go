@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,8 +35,16 @@ func startServer(t testing.TB, options Options, extra ...route) *testServer {
 // startEngine is startServer with a store of some kind. It does its maintenance only when told to.
 func startEngine(t testing.TB, store engine.Options, options Options, extra ...route) *testServer {
 	t.Helper()
+	ts, _ := serveStore(t, t.TempDir(), store, options, extra...)
+	return ts
+}
+
+// serveStore is startEngine for a folder. The function it returns ends the server and closes the store, which the
+// test's end does otherwise.
+func serveStore(t testing.TB, dir string, store engine.Options, options Options, extra ...route) (*testServer, func()) {
+	t.Helper()
 	store.MinFreeBytes, store.MaintainInterval = -1, -1
-	db, err := engine.Open(t.TempDir(), store)
+	db, err := engine.Open(dir, store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +62,7 @@ func startEngine(t testing.TB, store engine.Options, options Options, extra ...r
 		t: t, server: s, db: db, addr: listener.Addr().String(), url: "http://" + listener.Addr().String(),
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}
-	t.Cleanup(func() {
+	end := sync.OnceFunc(func() {
 		transport.CloseIdleConnections()
 		if err := s.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
 			t.Errorf("shutdown: %v", err)
@@ -65,7 +74,8 @@ func startEngine(t testing.TB, store engine.Options, options Options, extra ...r
 			t.Errorf("close: %v", err)
 		}
 	})
-	return ts
+	t.Cleanup(end)
+	return ts, end
 }
 
 // reply is an answer that was read to its end.

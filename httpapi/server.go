@@ -105,6 +105,8 @@ type Server struct {
 	admin   adminJobs
 	streams *streams
 
+	underway underway // requests that must not be done twice
+
 	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
 	base   context.Context
 	cancel context.CancelFunc

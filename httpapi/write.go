@@ -25,6 +25,7 @@ type writeScratch struct {
 	decoder  *ingest.Decoder
 	batch    engine.Batch
 	response []byte
+	claim    *once // nil: the request has no key
 }
 
 // A scratch is used again unless it may have become large: after bodies of many bytes or samples.
@@ -41,6 +42,14 @@ func writeRoutes() []route {
 		{method: fasthttp.MethodPost, path: "/metrics/batch", about: "write metrics of several sources", role: roleWrite, mutates: true,
 			handler: func(s *Server, r *request) error { return w.write(s, r, ingest.Batches) }},
 	}
+}
+
+// pathOf is where bodies of the shape are posted.
+func pathOf(shape ingest.Shape) string {
+	if shape == ingest.Batches {
+		return "/metrics/batch"
+	}
+	return "/metrics"
 }
 
 // write answers a request that writes metrics.
@@ -61,10 +70,6 @@ func (w *writer) write(s *Server, r *request, shape ingest.Shape) error {
 	}
 	scratch := w.scratch(s)
 	report, err := w.store(s, r, scratch, body.bytes, shape)
-	if err == nil {
-		scratch.response = appendWriteResponse(scratch.response[:0], report, shape, r.received.UnixNano())
-		r.respond(fasthttp.StatusOK, typeJSON, scratch.response)
-	}
 	if len(body.bytes) <= maxPooledBody || report != nil && report.Accepted <= maxPooledSamples {
 		w.pool.Put(scratch)
 	}
@@ -81,8 +86,21 @@ func (w *writer) scratch(s *Server) *writeScratch {
 // writeTries is how often a body is written whose series are dropped at the same moment.
 const writeTries = 3
 
-// store makes the body's samples durable. The error is what to answer when none of them is.
+// store makes the body's samples durable and answers. The error is what to answer when none of them is.
 func (w *writer) store(s *Server, r *request, scratch *writeScratch, body []byte, shape ingest.Shape) (report *ingest.Report, err error) {
+	defer func() {
+		scratch.claim.end()
+		scratch.claim = nil
+	}()
+	key, err := r.idempotencyKey()
+	if err != nil {
+		return nil, err
+	}
+	if key != nil {
+		if scratch.claim, err = r.beginOnce(pathOf(shape), key, body); err != nil || scratch.claim.replayed {
+			return nil, err
+		}
+	}
 	for range writeTries {
 		if report, err = w.tryStore(s, r, scratch, body, shape); !errors.Is(err, engine.ErrStaleSeries) {
 			break
@@ -96,16 +114,28 @@ func (w *writer) tryStore(s *Server, r *request, scratch *writeScratch, body []b
 	if err != nil {
 		return nil, invalidBody(err)
 	}
+	if scratch.claim == nil && report.BatchID != "" {
+		if scratch.claim, err = r.beginOnce(pathOf(shape), []byte(report.BatchID), body); err != nil || scratch.claim.replayed {
+			return report, err
+		}
+	}
 	if report.Accepted == 0 && report.Rejected > 0 {
 		return report, noneAccepted(report, shape)
 	}
-	if report.Accepted > 0 {
+	scratch.response = appendWriteResponse(scratch.response[:0], report, shape, r.received.UnixNano())
+	if scratch.claim != nil {
+		scratch.batch.SetAnswer(scratch.claim.answer(fasthttp.StatusOK, typeJSON, scratch.response))
+	}
+	if report.Accepted > 0 || scratch.claim != nil {
 		if err := s.db.Write(&scratch.batch); err != nil {
 			return report, err
 		}
 		scratch.decoder.Commit()
+	}
+	if report.Accepted > 0 {
 		s.NoteStored(s.options.Now(), report.Accepted)
 	}
+	r.respond(fasthttp.StatusOK, typeJSON, scratch.response)
 	return report, nil
 }
 
