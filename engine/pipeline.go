@@ -400,20 +400,23 @@ func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
 	if c.deletion != nil {
 		return p.db.applyDelete(p.applier, lsn, c.deletion)
 	}
-	if c.events != nil {
-		if err := p.db.applyEvents(lsn, c.events); err != nil {
-			return err
-		}
+	if c.events == nil {
+		p.applySamples(lsn, c)
+	} else if err := p.db.applyEvents(lsn, c.events); err != nil {
+		return err
 	}
+	if c.answer != nil {
+		p.db.answers.add(lsn, c.answer, false)
+	}
+	return nil
+}
+
+func (p *pipeline) applySamples(lsn wal.LSN, c *commit) {
 	for _, change := range c.units {
 		p.db.setUnit(change.id, change.unit)
 	}
 	p.db.changes.note(c.times, uint64(lsn))
 	p.applier.Apply(c.ids, c.times, c.values)
 	p.db.accepted.Add(uint64(len(c.ids)))
-	if c.answer != nil {
-		p.db.answers.add(lsn, c.answer, false)
-	}
 	p.db.watch.publishSamples(lsn, c)
-	return nil
 }
