@@ -41,6 +41,7 @@ type DB struct {
 	retune chan struct{} // holds one token: FlushInterval was changed
 
 	waiting  atomic.Int64 // samples between admit and acknowledgement
+	peak     atomic.Int64 // of waiting, since TakeWaitingPeak
 	accepted atomic.Uint64
 	failure  atomic.Pointer[error]
 	diskFull atomic.Bool

@@ -79,6 +79,9 @@ func TestReconfigureWaiting(t *testing.T) {
 			t.Errorf("the limit is %d", got)
 		}
 	})
+	if first, then := db.TakeWaitingPeak(), db.TakeWaitingPeak(); first != 100 || then != 0 {
+		t.Errorf("at most %d waited, and %d then", first, then)
+	}
 	reconfigure(t, db, func(t *Tuning) { t.MaxWaitingSamples = 1 })
 	holdWrites(t, db, 1, 100, func() {}) // one batch always fits
 }

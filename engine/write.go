@@ -125,7 +125,16 @@ func (db *DB) admit(n int) error {
 		db.waiting.Add(-int64(n))
 		return ErrBusy
 	}
+	for peak := db.peak.Load(); waiting > peak && !db.peak.CompareAndSwap(peak, waiting); peak = db.peak.Load() {
+	}
 	return nil
+}
+
+// TakeWaitingPeak returns the most samples that waited for their acknowledgement at one moment since the last
+// call.
+func (db *DB) TakeWaitingPeak() int64 {
+	now := db.waiting.Load()
+	return max(now, db.peak.Swap(now))
 }
 
 // maxEventHeads is how many times Options.FlushEventBytes unflushed events and answers may take before writes stop.

@@ -178,6 +178,9 @@ func (s *Server) NoteStored(at time.Time, samples int) {
 	s.samples.add(at, samples)
 }
 
+// IngestionRate returns the samples a second of the last minute.
+func (s *Server) IngestionRate() float64 { return s.samples.rate(s.options.Now(), meterSlot) }
+
 // now is the server's clock in nanoseconds since the epoch.
 func (s *Server) now() int64 { return s.options.Now().UnixNano() }
 

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestConfigLiveAndKept changes settings of a running collector, sees them at work, and starts it again, with
@@ -31,6 +32,12 @@ func TestConfigLiveAndKept(t *testing.T) {
 	if got := write(`{"name":"second","value":1}`); !strings.Contains(got, "max_series = 1") {
 		t.Errorf("with one series, a second is answered %s", got)
 	}
+	// A threshold that is crossed already raises an event.
+	put(`{"alerting":{"thresholds":{"ingestion_rate":0.001}}}`)
+	write(`{"name":"old","value":2}`)
+	p.awaitLog(t, `event=ALERT_RAISED message="ingestion_rate is `)
+	put(`{"alerting":{"enabled":false}}`)
+	p.awaitLog(t, `event=ALERT_RESOLVED message="ingestion_rate has no threshold any more"`)
 	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
 		t.Error("nothing is logged for debugging")
 	}
@@ -62,4 +69,14 @@ func TestConfigLiveAndKept(t *testing.T) {
 		t.Errorf("the log doesn't tell: %s", log)
 	}
 	p.terminate(t)
+}
+
+// awaitLog waits until the collector has logged a text.
+func (p *process) awaitLog(t *testing.T, text string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !strings.Contains(p.stderr.String(), text); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it doesn't log %q but %s", text, p.stderr.String())
+		}
+	}
 }

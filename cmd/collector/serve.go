@@ -98,6 +98,8 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
 	}
+	alerts := watchAlerts(db, server, live, logger)
+	defer alerts.Close()
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
 		go func() { failed <- server.Serve(listener) }()

@@ -36,6 +36,7 @@ var mayImport = []struct {
 		"internal/rollup", "internal/sketch", "internal/head", "wal", "wal/record", "index", "compaction"}},
 
 	{"config", []string{"model", "engine"}},
+	{"internal/alert", []string{"model", "engine"}},
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
@@ -51,7 +52,7 @@ var mayImport = []struct {
 	{"bench/tsdb", []string{"model", "engine", "internal/chunk"}},
 	{"bench/time", []string{"model", "engine"}},
 	{"cmd/collector", []string{
-		"model", "engine", "internal/timefmt", "internal/ingest", "internal/export",
+		"model", "engine", "internal/timefmt", "internal/alert", "internal/ingest", "internal/export",
 		"config", "flopynet", "analysis", "pipeline", "httpapi", "web", "bench",
 	}},
 }
