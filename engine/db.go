@@ -46,8 +46,7 @@ type DB struct {
 	failure  atomic.Pointer[error]
 	diskFull atomic.Bool
 
-	fsyncs    atomic.Uint64
-	fsyncTime atomic.Int64 // ns
+	fsyncs fsyncTimes
 
 	flush       flushState
 	store       storeState
@@ -246,14 +245,13 @@ func (db *DB) Stats() Stats {
 		WaitingLimit:    int64(db.tuned.Load().MaxWaitingSamples),
 		WALBytes:        db.log.Size(),
 		WALSegments:     db.log.SegmentCount(),
-		WALFsyncs:       db.fsyncs.Load(),
-		WALFsyncTime:    time.Duration(db.fsyncTime.Load()),
 		WriteError:      db.writeError(),
 		SeriesRefused:   db.limits.refused.Load(),
 		Cache:           db.cacheStats(),
 		Maintenance:     db.maintenanceStats(),
 		Watch:           db.watch.stats(),
 	}
+	db.fsyncs.add(&stats)
 	if err := db.enter(); err != nil {
 		stats.WriteError = err
 	} else {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/flopynet/collector/model"
@@ -15,11 +17,12 @@ type Stats struct {
 	WaitingLimit    int64  // beyond which Write returns ErrBusy
 	WALBytes        int64  // on disk, what lies below the checkpoint and was not removed yet included
 	WALSegments     int
-	WALFsyncs       uint64        // since the start
-	WALFsyncTime    time.Duration // total since the start
-	DiskBytes       uint64        // of the chunk store
-	LastFlush       time.Time     // zero: not since the start
-	WriteError      error         // why writes are refused, or nil
+	WALFsyncs       uint64                       // since the start
+	WALFsyncTime    time.Duration                // total since the start
+	WALFsyncTimes   [len(FsyncBounds) + 1]uint64 // of them, by FsyncBounds; the last took longer than all
+	DiskBytes       uint64                       // of the chunk store
+	LastFlush       time.Time                    // zero: not since the start
+	WriteError      error                        // why writes are refused, or nil
 
 	SeriesRefused uint64 // by MaxSeries and MaxNewSeries, since the start
 	Cache         CacheStats
@@ -37,6 +40,35 @@ type WatchStats struct {
 	// Overrun is how many updates left the buffer before somebody who watches had looked at them, counted for each
 	// watcher: the machine was too busy.
 	Overrun uint64
+}
+
+// FsyncBounds are the longest times that the counts of Stats.WALFsyncTimes stand for, each for those above the
+// bound before it.
+var FsyncBounds = [...]time.Duration{ //nolint:gochecknoglobals // a constant
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond, time.Second, 5 * time.Second,
+}
+
+// fsyncTimes counts fsyncs by how long they took.
+type fsyncTimes struct {
+	counts [len(FsyncBounds) + 1]atomic.Uint64
+	total  atomic.Int64 // ns
+}
+
+func (f *fsyncTimes) note(took time.Duration) {
+	bucket, _ := slices.BinarySearch(FsyncBounds[:], took)
+	f.counts[bucket].Add(1)
+	f.total.Add(int64(took))
+}
+
+// add puts the counts into stats.
+func (f *fsyncTimes) add(stats *Stats) {
+	for i := range f.counts {
+		stats.WALFsyncTimes[i] = f.counts[i].Load()
+		stats.WALFsyncs += stats.WALFsyncTimes[i]
+	}
+	stats.WALFsyncTime = time.Duration(f.total.Load())
 }
 
 // CacheStats measures the result cache, since the start.

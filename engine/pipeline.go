@@ -349,8 +349,7 @@ func (p *pipeline) write(f *frame) error {
 func (p *pipeline) syncLog() error {
 	begin := p.db.opts.Now()
 	err := p.db.log.Sync()
-	p.db.fsyncs.Add(1)
-	p.db.fsyncTime.Add(int64(p.db.opts.Now().Sub(begin)))
+	p.db.fsyncs.note(p.db.opts.Now().Sub(begin))
 	return err
 }
 

@@ -29,7 +29,8 @@ type measurement struct {
 	name  string
 	unit  string
 	value float64
-	tag   model.Tag // which device, path or interface; empty when there is but one
+	tag   model.Tag  // which device, path or interface; empty when there is but one
+	more  model.Tags // beside it
 }
 
 // probe reads one part of the machine. It may return measurements beside an error.

@@ -13,8 +13,10 @@ import (
 
 const (
 	systemSource = "system"
+	ownSource    = "collector"
 
-	defaultInterval = 5 * time.Second
+	defaultInterval    = 5 * time.Second
+	defaultOwnInterval = 15 * time.Second
 
 	// settleTime lies between the start and the first measurement: the usage of the CPU is a difference
 	// of two readings, and a shorter distance would show little but noise.
@@ -40,6 +42,7 @@ type SystemOptions struct {
 type System struct {
 	db      *engine.DB
 	options SystemOptions
+	source  string
 
 	// Touched by the measuring goroutine alone.
 	probes  []probe
@@ -54,13 +57,42 @@ type System struct {
 // StartSystem begins to measure. Close the result before the engine.
 func StartSystem(db *engine.DB, options SystemOptions) *System {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := newSystem(db, options, systemProbes(ctx))
+	return newSystem(db, options, systemSource, systemProbes(ctx)).start(ctx, cancel)
+}
+
+// Figure is one measurement of the collector itself.
+type Figure struct {
+	Name  string
+	Unit  string // "" where there is none
+	Tags  model.Tags
+	Value float64
+}
+
+// StartOwn begins to store what read tells of the collector itself, as source "collector", every 15 s unless
+// options say otherwise. read must always name about the same series, and few. Close the result before the engine.
+func StartOwn(db *engine.DB, options SystemOptions, read func() ([]Figure, error)) *System {
+	if options.Interval == 0 {
+		options.Interval = defaultOwnInterval
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	own := probe{"collector", func(context.Context) ([]measurement, error) {
+		figures, err := read()
+		measurements := make([]measurement, len(figures))
+		for i, f := range figures {
+			measurements[i] = measurement{name: f.Name, unit: f.Unit, value: f.Value, more: f.Tags}
+		}
+		return measurements, err
+	}}
+	return newSystem(db, options, ownSource, []probe{own}).start(ctx, cancel)
+}
+
+func (s *System) start(ctx context.Context, cancel context.CancelFunc) *System {
 	s.cancel = cancel
 	go s.run(ctx)
 	return s
 }
 
-func newSystem(db *engine.DB, options SystemOptions, probes []probe) *System {
+func newSystem(db *engine.DB, options SystemOptions, source string, probes []probe) *System {
 	if options.Interval == 0 {
 		options.Interval = defaultInterval
 	}
@@ -74,7 +106,7 @@ func newSystem(db *engine.DB, options SystemOptions, probes []probe) *System {
 		options.Stored = func(time.Time, int) {}
 	}
 	return &System{
-		db: db, options: options, probes: probes,
+		db: db, options: options, source: source, probes: probes,
 		hasUnit: map[model.SeriesID]bool{}, faults: map[string]string{}, done: make(chan struct{}),
 	}
 }
@@ -149,11 +181,12 @@ type measured struct {
 
 // check makes a measurement's tags and reports why it can't be stored.
 func (s *System) check(m measurement, now int64) (measured, error) {
-	tags := model.Normalize(model.Tags{{Key: "host", Value: s.options.Host}, {Key: model.SourceKey, Value: systemSource}, m.tag})
+	tags := append(model.Tags{{Key: "host", Value: s.options.Host}, {Key: model.SourceKey, Value: s.source}, m.tag}, m.more...)
+	tags = model.Normalize(tags)
 	if err := model.CheckSeries(m.name, tags); err != nil {
 		return measured{}, err
 	}
-	return measured{m, tags}, s.db.CheckTime(s.db.RetentionClassOf(m.name, systemSource), now)
+	return measured{m, tags}, s.db.CheckTime(s.db.RetentionClassOf(m.name, s.source), now)
 }
 
 // writeTries is how often a measurement is written whose series are dropped at the same moment.

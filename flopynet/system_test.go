@@ -75,7 +75,7 @@ func TestCollectStoresWhatProbesTell(t *testing.T) {
 	s := newSystem(db, SystemOptions{
 		Host: "lab-1", Now: func() time.Time { return now }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Stored: func(at time.Time, samples int) { told = append(told, fmt.Sprint(samples, " ", at.Unix()-noon.Unix())) },
-	}, []probe{
+	}, systemSource, []probe{
 		fixedProbe("broken", errors.New("no such thing")),
 		fixedProbe("half", errors.New("one disk is away"), measurement{name: "disk_used_bytes", unit: "bytes", value: 7, tag: model.Tag{Key: "path", Value: "/"}}),
 		fixedProbe("whole", nil, measurement{name: "load1", value: 0.5}),
@@ -110,7 +110,7 @@ func TestALimitRefusesOnlyWhatIsBeyondIt(t *testing.T) {
 	s := newSystem(db, SystemOptions{
 		Host: "lab-1", Now: func() time.Time { return noon }, Logger: slog.New(slog.NewTextHandler(&log, nil)),
 		Stored: func(_ time.Time, samples int) { told += samples },
-	}, []probe{fixedProbe("all", nil, measurement{name: "load1", value: 1}, measurement{name: "load5", value: 5})})
+	}, systemSource, []probe{fixedProbe("all", nil, measurement{name: "load1", value: 1}, measurement{name: "load5", value: 5})})
 	s.collect(t.Context())
 	s.collect(t.Context())
 	if got := storedValues(t, db, "load1", "load5"); len(got) != 1 || told != 2 {
@@ -123,7 +123,7 @@ func TestALimitRefusesOnlyWhatIsBeyondIt(t *testing.T) {
 
 func TestFaultsAreLoggedWhenTheyChange(t *testing.T) {
 	var log bytes.Buffer
-	s := newSystem(nil, SystemOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))}, nil)
+	s := newSystem(nil, SystemOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))}, systemSource, nil)
 	for _, err := range []error{nil, errors.New("first"), errors.New("first"), errors.New("second"), nil, nil} {
 		s.report("disk", err)
 	}
@@ -146,7 +146,7 @@ func TestAClockOutOfRangeStoresNothing(t *testing.T) {
 	s := newSystem(db, SystemOptions{
 		Now:    func() time.Time { return time.Unix(-1, 0) },
 		Logger: slog.New(slog.NewTextHandler(&log, nil)),
-	}, []probe{fixedProbe("load", nil, measurement{name: "load1", value: 1})})
+	}, systemSource, []probe{fixedProbe("load", nil, measurement{name: "load1", value: 1})})
 	s.collect(t.Context())
 	if got := storedValues(t, db, "load1"); len(got) != 0 {
 		t.Errorf("stored %v", got)

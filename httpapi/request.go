@@ -28,6 +28,7 @@ type request struct {
 	keyGiven bool    // a key was given, valid or not
 	bodyRead bool    // to its end
 	stream   *stream // the answer, if it is one
+	route    string  // its pattern; "": it came to none
 	cause    error   // of a 503 or 504 that somebody waited for; for the log
 }
 
@@ -54,6 +55,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		}
 		r.closeIfUnread()
 		r.limitSending()
+		s.observe(r)
 		s.logAccess(r)
 	}()
 	if err := s.checkHost(ctx); err != nil && !s.keys.Any() { // with keys, a page that knows none gets nothing
@@ -70,6 +72,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := ctx.UserValue(requestKey{}).(*request)
+		r.route = endpoint.path
 		err := s.admit(r, &endpoint)
 		if err == nil {
 			err = endpoint.handler(s, r)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/flopynet"
+	"github.com/flopynet/collector/internal/telemetry"
 )
 
 // Options configures a Server. The zero value is ready for use.
@@ -103,7 +105,10 @@ type Server struct {
 	samples *meter       // stored
 	queries *queryStats
 	admin   adminJobs
-	streams *streams
+	machine *flopynet.Machine
+
+	telemetry *telemetry.Telemetry // our own metrics
+	streams   *streams
 
 	underway underway // requests that must not be done twice
 
@@ -123,7 +128,9 @@ func New(db *engine.DB, options Options) *Server {
 		keys:    options.Keys,
 		memory:  newMemoryBudget(options.MaxInFlightBytes),
 		started: options.Now(),
+		machine: flopynet.NewMachine(options.Now),
 	}
+	s.telemetry = telemetry.New(db.Stats, options.Version)
 	if s.keys == nil {
 		s.keys = newKeyring(db, KeyOptions{})
 	}

@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s: %v", path, got.Details)
 		}
 	}
-	for path, allow := range map[string]string{"/metrics": "DELETE, OPTIONS, POST", "/api/v1/metrics/query/": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS"} {
+	for path, allow := range map[string]string{"/metrics": "DELETE, GET, HEAD, OPTIONS, POST", "/api/v1/metrics/query/": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS"} {
 		answer := ts.do(http.MethodPut, path, nil)
 		answer.wantError(t, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED")
 		if got := answer.header.Get("Allow"); got != allow {

@@ -97,6 +97,8 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
+		own := flopynet.StartOwn(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored}, ownFigures(server))
+		defer own.Close()
 	}
 	alerts := watchAlerts(db, server, live, logger)
 	defer alerts.Close()

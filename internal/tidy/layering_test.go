@@ -37,6 +37,7 @@ var mayImport = []struct {
 
 	{"config", []string{"model", "engine"}},
 	{"internal/alert", []string{"model", "engine"}},
+	{"internal/telemetry", []string{"model", "engine"}},
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
@@ -44,7 +45,7 @@ var mayImport = []struct {
 	{"internal/export", []string{"model", "engine", "internal/timefmt"}},
 
 	{"httpapi", []string{
-		"model", "engine", "internal/timefmt", "internal/ingest", "internal/export",
+		"model", "engine", "internal/timefmt", "internal/telemetry", "internal/ingest", "internal/export",
 		"config", "flopynet", "analysis", "pipeline",
 	}},
 	{"web", nil},
@@ -52,7 +53,7 @@ var mayImport = []struct {
 	{"bench/tsdb", []string{"model", "engine", "internal/chunk"}},
 	{"bench/time", []string{"model", "engine"}},
 	{"cmd/collector", []string{
-		"model", "engine", "internal/timefmt", "internal/alert", "internal/ingest", "internal/export",
+		"model", "engine", "internal/timefmt", "internal/alert", "internal/telemetry", "internal/ingest", "internal/export",
 		"config", "flopynet", "analysis", "pipeline", "httpapi", "web", "bench",
 	}},
 }
@@ -70,6 +71,8 @@ var onlyIn = []struct {
 	{"github.com/fasthttp/", []string{"httpapi", "bench"}},
 	{"github.com/apache/arrow", []string{"internal/export"}},
 	{"github.com/shirou/gopsutil", []string{"flopynet"}},
+	{"github.com/prometheus/client_golang", []string{"internal/telemetry"}},
+	{"github.com/prometheus/common/expfmt", []string{"internal/telemetry"}},
 	{"github.com/alecthomas/kong", []string{"cmd/collector"}},
 	{"go.yaml.in/yaml", []string{"config", "httpapi"}},
 }
