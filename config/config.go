@@ -10,23 +10,29 @@ import (
 // The tag api says what PUT /config may do with a setting: "live" ones take effect at once, "restart" ones with
 // the next start; "fixed" ones are shown and can't be changed; "secret" ones aren't even shown.
 type Config struct {
-	Listen       []string   `yaml:"listen" api:"fixed"`         // addresses, host:port; port 0 takes a free one
-	Insecure     bool       `yaml:"insecure" api:"fixed"`       // allow listeners that other machines can reach, without any key
-	AllowedHosts []string   `yaml:"allowed_hosts" api:"fixed"`  // names, beside localhost, by which clients may call this server
-	DataDir      string     `yaml:"data_dir" api:"fixed"`       // made if it isn't there
-	SelfMetrics  bool       `yaml:"self_metrics" api:"restart"` // store this machine's own measurements
-	Auth         Auth       `yaml:"auth" api:"secret"`
-	Log          Log        `yaml:"log"`
-	WAL          WAL        `yaml:"wal"`
-	Storage      Storage    `yaml:"storage"`
-	Cache        Cache      `yaml:"cache"`
-	Processing   Processing `yaml:"processing"`
-	Alerting     Alerting   `yaml:"alerting"`
+	Listen         []string   `yaml:"listen" api:"fixed"`          // addresses, host:port; port 0 takes a free one
+	Insecure       bool       `yaml:"insecure" api:"fixed"`        // allow listeners that other machines can reach, without any key
+	AllowedHosts   []string   `yaml:"allowed_hosts" api:"fixed"`   // names, beside localhost, by which clients may call this server
+	TrustedProxies []string   `yaml:"trusted_proxies" api:"fixed"` // addresses and ranges whose X-Forwarded-For is believed
+	DataDir        string     `yaml:"data_dir" api:"fixed"`        // made if it isn't there
+	SelfMetrics    bool       `yaml:"self_metrics" api:"restart"`  // store this machine's own measurements
+	Auth           Auth       `yaml:"auth" api:"secret"`
+	TLS            TLS        `yaml:"tls"`
+	CORS           CORS       `yaml:"cors"`
+	RateLimit      RateLimit  `yaml:"rate_limit"`
+	Log            Log        `yaml:"log"`
+	WAL            WAL        `yaml:"wal"`
+	Storage        Storage    `yaml:"storage"`
+	Cache          Cache      `yaml:"cache"`
+	Processing     Processing `yaml:"processing"`
+	Alerting       Alerting   `yaml:"alerting"`
 }
 
 // Log says what is logged.
 type Log struct {
-	Level string `yaml:"level" api:"live"` // debug, info, warn or error
+	Level     string        `yaml:"level" api:"live"`         // debug, info, warn or error
+	Access    bool          `yaml:"access" api:"restart"`     // each request, at info; otherwise at debug
+	SlowQuery time.Duration `yaml:"slow_query" api:"restart"` // queries that take longer are logged, with their parameters; 0: none
 }
 
 // WAL says when written samples are forced to disk.
@@ -93,7 +99,8 @@ func Default() Config {
 		DataDir:     "./data",
 		SelfMetrics: true,
 		Auth:        Auth{Username: "admin"},
-		Log:         Log{Level: "info"},
+		RateLimit:   RateLimit{Window: time.Hour},
+		Log:         Log{Level: "info", SlowQuery: time.Second},
 		WAL:         WAL{Sync: SyncAlways, SyncInterval: time.Second},
 		Storage:     Storage{MaxSeries: defaultMaxSeries, CompressionEnabled: true, BatchSize: maxBatchSize, MinFreeBytes: 256 << 20},
 		Cache:       Cache{QueryBytes: 64 << 20},

@@ -5,5 +5,6 @@
 // The three spellings of a setting follow from its key: storage.retention_days in the file is
 // --storage-retention-days on the command line and COLLECTOR_STORAGE_RETENTION_DAYS in the environment.
 // What is a list of mappings, as storage.retention_rules is, can be given in the file alone; but auth.keys has
-// a short form, which is --api-key and COLLECTOR_API_KEYS.
+// a short form, which is --api-key and COLLECTOR_API_KEYS. Variables that FLOPY-NET has names of its own for
+// stand below ours and above the file.
 package config

@@ -14,8 +14,8 @@ import (
 )
 
 // Load gathers the settings: the defaults, over them the YAML file at path (none when path is empty),
-// over both the overrides. The result is valid.
-func Load(path string, overrides Overrides) (Config, error) {
+// over both the overrides, of which later ones win. The result is valid.
+func Load(path string, overrides ...Overrides) (Config, error) {
 	settings := Default()
 	if path != "" {
 		text, err := os.ReadFile(path)
@@ -26,7 +26,9 @@ func Load(path string, overrides Overrides) (Config, error) {
 			return Config{}, fmt.Errorf("configuration file %s: %w", path, err)
 		}
 	}
-	overrides.Apply(&settings)
+	for _, given := range overrides {
+		given.Apply(&settings)
+	}
 	if err := settings.Validate(); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}

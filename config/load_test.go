@@ -31,7 +31,11 @@ auth:
     - {name: edge-7, role: write, secret: edge-secret, sources: [edge-7, spare]}
   username: floppy
   password: floppy-secret
-log: {level: debug}
+trusted_proxies: [10.0.0.0/8, "::1"]
+tls: {cert: a.pem, key: b.pem}
+cors: {allowed_origins: ["https://dash.lab:3000"]}
+rate_limit: {reads: 8, writes: 9, window: 1m}
+log: {level: debug, access: true, slow_query: 0s}
 wal:
   sync: interval
   sync_interval: 1s
@@ -61,7 +65,9 @@ alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5
 					{Name: "dash", Role: RoleRead, Secret: "dash:secret"},
 					{Name: "edge-7", Role: RoleWrite, Secret: "edge-secret", Sources: []string{"edge-7", "spare"}},
 				}, Username: "floppy", Password: "floppy-secret"},
-				Log: Log{Level: "debug"}, WAL: WAL{Sync: SyncInterval, SyncInterval: time.Second},
+				TrustedProxies: []string{"10.0.0.0/8", "::1"}, TLS: TLS{Cert: "a.pem", Key: "b.pem"},
+				CORS: CORS{AllowedOrigins: []string{"https://dash.lab:3000"}}, RateLimit: RateLimit{Reads: 8, Writes: 9, Window: time.Minute},
+				Log: Log{Level: "debug", Access: true}, WAL: WAL{Sync: SyncInterval, SyncInterval: time.Second},
 				Storage: Storage{
 					RetentionDays: 30, Retention5m: 84 * day, Retention1h: Forever,
 					RetentionRules: []RetentionRule{

@@ -52,7 +52,9 @@ func TestApplySetsEverySetting(t *testing.T) {
 	var got Config
 	Overrides{
 		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: &yes,
-		APIKeys: []APIKey{{Name: "k"}}, Username: &text, Password: &secret, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
+		APIKeys: []APIKey{{Name: "k"}}, Username: &text, Password: &secret,
+		TrustedProxies: []string{"p"}, TLSCert: &text, TLSKey: &text, AllowedOrigins: []string{"o"}, RateReads: &number, RateWrites: &number, RateWindow: &duration,
+		LogAccess: &yes, SlowQuery: &duration, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
 		SyncInterval: &duration, RetentionDays: &number, Retention5m: &age, Retention1h: &age, MaxSeries: &number, MaxNewSeries: &number,
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
 		FlushInterval: &duration, WorkerThreads: &number, Compression: &yes, BatchSize: &number,
@@ -60,8 +62,10 @@ func TestApplySetsEverySetting(t *testing.T) {
 	}.Apply(&got)
 	want := Config{
 		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true,
-		Auth:    Auth{Keys: []APIKey{{Name: "k"}}, Username: "text", Password: "secret"},
-		DataDir: "text", SelfMetrics: true, Log: Log{Level: "text"},
+		Auth:           Auth{Keys: []APIKey{{Name: "k"}}, Username: "text", Password: "secret"},
+		TrustedProxies: []string{"p"}, TLS: TLS{Cert: "text", Key: "text"}, CORS: CORS{AllowedOrigins: []string{"o"}},
+		RateLimit: RateLimit{Reads: 7, Writes: 7, Window: duration},
+		DataDir:   "text", SelfMetrics: true, Log: Log{Level: "text", Access: true, SlowQuery: duration},
 		WAL:        WAL{Sync: "text", SyncInterval: duration},
 		Storage:    Storage{RetentionDays: 7, Retention5m: age, Retention1h: age, MaxSeries: 7, MaxNewSeriesPerMinute: 7, CompressionEnabled: true, BatchSize: 7, MinFreeBytes: 8},
 		Cache:      Cache{QueryBytes: 8},

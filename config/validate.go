@@ -81,8 +81,10 @@ func (c Config) Validate() error {
 		within("processing.buffer_size", c.Processing.BufferSize, 1, maxBufferSize),
 		within("processing.flush_interval", c.Processing.FlushInterval, minFlushInterval, maxInterval),
 		within("processing.worker_threads", c.Processing.WorkerThreads, 0, maxWorkerThreads),
+		within("log.slow_query", c.Log.SlowQuery, 0, maxInterval),
 		c.validateAuth(),
 		c.validateThresholds(),
+		c.validateNetwork(),
 		c.validateListeners())
 	return errors.Join(problems...)
 }

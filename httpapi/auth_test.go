@@ -217,3 +217,25 @@ func TestAccessors(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyBoundToSources writes with a device's key.
+func TestKeyBoundToSources(t *testing.T) {
+	ts := startLocked(t, KeyOptions{Auth: testAuth}, Options{})
+	write := func(path, body, secret string) reply {
+		return ts.do(http.MethodPost, path, []byte(body), append(bearer(secret), "Content-Type", "application/json")...)
+	}
+	const mixed = `{"source":"edge-7","metrics":[{"name":"a","value":1},{"name":"a","value":2,"source":"fl_server"}]}`
+	answer := write("/metrics", mixed, "device-key")
+	got := decodeJSON(t, answer.body)
+	rejection, _ := got["errors"].([]any)
+	if answer.status != http.StatusOK || got["status"] != "partial" || len(rejection) != 1 || rejection[0].(map[string]any)["index"] != 1.0 {
+		t.Errorf("%d %s", answer.status, answer.body)
+	}
+	write("/metrics/batch", `{"batches":[{"source":"fl_server","metrics":[{"name":"a","value":1}]}]}`, "device-key").wantError(t, http.StatusBadRequest, "INVALID_REQUEST")
+	if answer := write("/metrics", mixed, "writer-key"); decodeJSON(t, answer.body)["status"] != "success" {
+		t.Errorf("a key without sources, after one with: %d %s", answer.status, answer.body)
+	}
+	if read := ts.get("/metrics/query?metric=a&source=fl_server", bearer("device-key")...); read.status != http.StatusOK {
+		t.Errorf("reading: %d", read.status)
+	}
+}

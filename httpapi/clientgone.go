@@ -28,7 +28,7 @@ func watchClient(conn net.Conn, cancel context.CancelFunc) *clientWatch {
 	if linger, ok := conn.(*lingerConn); ok {
 		conn = linger.Conn
 	}
-	socket, ok := conn.(syscall.Conn)
+	socket, ok := rawConn(conn).(syscall.Conn)
 	if !ok {
 		return w
 	}

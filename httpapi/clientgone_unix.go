@@ -1,11 +1,11 @@
-//go:build unix
+//go:build unix && !linux
 
 package httpapi
 
 import "syscall"
 
 // clientGone reports whether the peer of a socket has closed it or reset it. It takes nothing from the
-// socket and does not block.
+// socket and does not block. What the peer sent before it closed hides that from us.
 func clientGone(socket syscall.RawConn) bool {
 	gone := false
 	err := socket.Control(func(fd uintptr) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"syscall"
 
 	"github.com/valyala/fasthttp"
@@ -21,8 +22,9 @@ type apiError struct {
 	status     int
 	message    string
 	details    []detail
-	retryAfter int  // seconds; 0: no header
-	badQuery   bool // of a 400: the parameters are at fault, not the body
+	retryAfter int          // seconds; 0: no header
+	badQuery   bool         // of a 400: the parameters are at fault, not the body
+	rate       *rateLimiter // of a 429 about requests: whose limit is exceeded
 }
 
 // detail is an entry of an error's details, which keep their order. The value is marshalled as JSON.
@@ -207,6 +209,14 @@ func (e *apiError) append(dst []byte, requestID string, now int64) []byte {
 	dst = timefmt.AppendTime(dst, now)
 	dst = append(dst, `","request_id":`...)
 	dst = appendJSONString(dst, requestID)
+	if e.rate != nil {
+		dst = append(dst, `,"retry_after":`...)
+		dst = strconv.AppendInt(dst, int64(e.retryAfter), 10)
+		dst = append(dst, `,"limit":`...)
+		dst = strconv.AppendInt(dst, int64(e.rate.limit), 10)
+		dst = append(dst, `,"window":`...)
+		dst = appendJSONString(dst, formatWindow(e.rate.window))
+	}
 	if len(e.details) > 0 {
 		dst = append(dst, `,"details":`...)
 		dst = appendDetails(dst, e.details)

@@ -34,13 +34,18 @@ func hostName(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// checkOrigin refuses requests that a web page of another origin made the browser send.
+// checkOrigin refuses requests that a web page of another origin made the browser send, unless the origin is
+// allowed by its name. That every page may read doesn't count: a form can be sent from anywhere, and with it
+// go the passwords that the browser keeps.
 func (s *Server) checkOrigin(ctx *fasthttp.RequestCtx) error {
+	given := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	if s.origins.named[given] {
+		return nil
+	}
 	if string(ctx.Request.Header.Peek("Sec-Fetch-Site")) == "cross-site" {
 		return newError(fasthttp.StatusForbidden, "Requests from other web sites are refused",
-			detail{"issue", "the browser says Sec-Fetch-Site: cross-site"})
+			detail{"issue", "the browser says Sec-Fetch-Site: cross-site; name the site's origin in cors.allowed_origins if it may do this"})
 	}
-	given := string(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	if given == "" {
 		return nil
 	}
@@ -50,7 +55,7 @@ func (s *Server) checkOrigin(ctx *fasthttp.RequestCtx) error {
 		return nil
 	}
 	return newError(fasthttp.StatusForbidden, "Requests from other web sites are refused",
-		detail{"given", clip(given)}, detail{"issue", "the Origin is not that of the collector"})
+		detail{"given", clip(given)}, detail{"issue", "the Origin is not that of the collector; name it in cors.allowed_origins if it may do this"})
 }
 
 // sameHost compares hosts with their ports, where a default port may be left out.

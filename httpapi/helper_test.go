@@ -99,14 +99,20 @@ func (ts *testServer) do(method, path string, body []byte, headers ...string) re
 			request.Header.Set(headers[i], headers[i+1])
 		}
 	}
+	return ts.send(request, body)
+}
+
+// send sends a request with this body.
+func (ts *testServer) send(request *http.Request, body []byte) reply {
+	ts.t.Helper()
 	response, err := ts.client.Do(request)
 	if err != nil {
-		ts.t.Fatalf("%s %s: %v", method, path, err)
+		ts.t.Fatalf("%s %s: %v", request.Method, request.URL, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		ts.t.Fatalf("%s %s: %v", method, path, err)
+		ts.t.Fatalf("%s %s: %v", request.Method, request.URL, err)
 	}
 	answer := reply{response.StatusCode, response.Header, content}
 	checkContract(ts.t, request, body, answer)

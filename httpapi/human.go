@@ -3,6 +3,7 @@ package httpapi
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,18 @@ func formatShort(d time.Duration) string {
 
 // milliseconds is d with the decimals down to a microsecond.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// formatWindow spells a length of time as "1h", "1h30m" or "90s": without what is zero.
+func formatWindow(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 // formatBytes spells a size as "2.5GB", in powers of 1024.
 func formatBytes(n uint64) string {

@@ -39,6 +39,7 @@ func decodeBody(r *request, into any) error {
 		return newError(fasthttp.StatusRequestEntityTooLarge, "The request's body is too large",
 			detail{"limit", "body bytes of a request that is not about writing"}, detail{"max", maxRequestJSON})
 	}
+	r.noteBody(body.bytes)
 	return decodeJSONText(body.bytes, into)
 }
 

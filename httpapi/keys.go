@@ -96,7 +96,7 @@ func (s *Server) deleteKey(r *request) error {
 	if err := r.noParams(); err != nil {
 		return err
 	}
-	name, _ := r.http.UserValue("name").(string)
+	name := r.pathValue("name")
 	if err := s.keys.remove(name); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync/atomic"
@@ -67,7 +68,19 @@ func (r *request) closeGently() {
 
 // reset makes the next Close cut the connection, so that the client doesn't take it for an orderly end.
 func (c *lingerConn) reset() {
-	if socket, ok := c.Conn.(*net.TCPConn); ok {
+	under := rawConn(c.Conn)
+	if socket, ok := under.(*net.TCPConn); ok {
 		socket.SetLinger(0) //nolint:errcheck // a connection that is gone can't be cut either
 	}
+	if under != c.Conn {
+		under.Close() //nolint:errcheck // as above; TLS must not say goodbye any more
+	}
+}
+
+// rawConn returns the connection that a TLS connection is on, and any other as it is.
+func rawConn(conn net.Conn) net.Conn {
+	if encrypted, ok := conn.(*tls.Conn); ok {
+		return encrypted.NetConn()
+	}
+	return conn
 }

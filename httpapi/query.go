@@ -116,6 +116,7 @@ func (s *Server) answer(ctx context.Context, q *query) (*answer, error) {
 		if err != nil {
 			return nil, err
 		}
+		noteRead(ctx, len(result.Series), len(result.Rows))
 		return rawAnswer(q, result), nil
 	}
 	result, err := s.db.Aggregate(ctx, engine.AggregateRequest{
@@ -124,6 +125,7 @@ func (s *Server) answer(ctx context.Context, q *query) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	noteAggregate(ctx, result)
 	return aggregateAnswer(q, result)
 }
 

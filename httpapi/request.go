@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -19,17 +19,21 @@ import (
 
 // request is a request that is being answered. It is valid until its handler returns.
 type request struct {
-	http     *fasthttp.RequestCtx
-	server   *Server
-	id       string
-	received time.Time
-	locked   bool    // the server has keys, so a route that has a role needs one
-	key      *key    // that the request was made with; nil: none that is valid
-	keyGiven bool    // a key was given, valid or not
-	bodyRead bool    // to its end
-	stream   *stream // the answer, if it is one
-	route    string  // its pattern; "": it came to none
-	cause    error   // of a 503 or 504 that somebody waited for; for the log
+	http       *fasthttp.RequestCtx
+	server     *Server
+	id         string
+	received   time.Time
+	locked     bool   // the server has keys, so a route that has a role needs one
+	key        *key   // that the request was made with; nil: none that is valid
+	keyGiven   bool   // a key was given, valid or not
+	isQuery    bool   // its route is one of the queries
+	asked      string // the beginning of a query's body
+	read       readStats
+	clientAddr netip.Addr // see client
+	bodyRead   bool       // to its end
+	stream     *stream    // the answer, if it is one
+	cause      error      // of a 503 or 504 that somebody waited for; for the log
+	route      string     // its pattern; "": it came to none
 }
 
 const headerRequestID = "X-Request-ID"
@@ -39,6 +43,9 @@ const (
 	typeCSV  = "text/csv; charset=utf-8"
 )
 
+// varyDefault is on what every answer depends.
+const varyDefault = "Accept, Accept-Encoding"
+
 // requestKey is where handle leaves the request for wrap, among fasthttp's user values.
 type requestKey struct{}
 
@@ -47,7 +54,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	r := &request{http: ctx, server: s, id: requestID(ctx), received: s.options.Now()}
 	ctx.SetUserValue(requestKey{}, r)
 	ctx.Response.Header.Set(headerRequestID, r.id)
-	ctx.Response.Header.Set(fasthttp.HeaderVary, "Accept, Accept-Encoding")
+	ctx.Response.Header.Set(fasthttp.HeaderVary, varyDefault)
+	s.origins.allowOrigin(ctx)
 	ctx.Response.Header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -73,15 +81,21 @@ func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := ctx.UserValue(requestKey{}).(*request)
 		r.route = endpoint.path
+		r.isQuery = endpoint.query
 		err := s.admit(r, &endpoint)
 		if err == nil {
 			err = endpoint.handler(s, r)
 		}
 		if err != nil {
 			r.fail(err)
-		} else if endpoint.query {
+		}
+		if endpoint.query {
 			now := s.options.Now()
-			s.queries.note(now, now.Sub(r.received))
+			took := now.Sub(r.received)
+			if err == nil {
+				s.queries.note(now, took)
+			}
+			s.logSlowQuery(r, took, err)
 		}
 	}
 }
@@ -93,6 +107,9 @@ func (s *Server) admit(r *request, endpoint *route) error {
 		if err := s.checkOrigin(r.http); err != nil {
 			return err
 		}
+	}
+	if err := s.limitRate(r, endpoint); err != nil {
+		return err
 	}
 	return r.requireRole(endpoint.role)
 }
@@ -194,31 +211,10 @@ func newRequestID() string {
 // context returns a context for the request that ends after the timeout, when the client goes away, or
 // when the server is stopped. Its cancel function must be called before the handler returns.
 func (r *request) context(timeout time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(r.server.base, timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(r.server.base, readStatsKey{}, &r.read), timeout)
 	watch := watchClient(r.http.Conn(), cancel)
 	return ctx, func() {
 		watch.stop()
 		cancel()
 	}
-}
-
-// logAccess logs the request and its answer, for debugging; what we could not do for a client is worth a
-// warning. The parameters are left out, since there may be a key among them.
-func (s *Server) logAccess(r *request) {
-	status, level := r.http.Response.StatusCode(), slog.LevelDebug
-	if r.cause != nil {
-		level = slog.LevelWarn
-	}
-	if !s.logger.Enabled(s.base, level) {
-		return
-	}
-	fields := []any{
-		"request_id", r.id, "method", string(r.http.Method()), "path", string(r.http.Path()),
-		"status", status, "bytes", len(r.http.Response.Body()),
-		"duration", s.options.Now().Sub(r.received), "client", r.http.RemoteAddr().String(),
-	}
-	if r.cause != nil {
-		fields = append(fields, "error", r.cause)
-	}
-	s.logger.Log(s.base, level, "request", fields...)
 }

@@ -51,7 +51,7 @@ func (s *Server) newRouter(routes []route) *router.Router {
 	r.RedirectFixedPath = false
 	r.NotFound = s.wrap(route{role: roleNone, handler: (*Server).notFound})
 	r.MethodNotAllowed = s.wrap(route{role: roleNone, handler: (*Server).methodNotAllowed})
-	r.GlobalOPTIONS = func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(fasthttp.StatusNoContent) }
+	r.GlobalOPTIONS = s.answerOptions
 	for _, endpoint := range routes {
 		serve := s.wrap(endpoint)
 		for _, base := range bases {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,6 +52,21 @@ type Options struct {
 
 	// Keys decide who may do what. nil: those made through the API from now on.
 	Keys *Keyring
+
+	// AllowedOrigins are the web sites whose pages may use the API, as browsers spell them: https://dash.lab:3000.
+	// "*" lets all pages read, and changes nothing about who may change something.
+	AllowedOrigins []string
+
+	// TrustedProxies are those whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+
+	RateLimit RateLimit
+
+	// LogAccess logs each request at level info instead of debug.
+	LogAccess bool
+
+	// SlowQuery is how long a query may take without being logged. 0: for ever.
+	SlowQuery time.Duration
 }
 
 // Time limits of connections. A body has, on top of the header's time, what readBody grants it.
@@ -80,6 +96,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.MaxDecodedBytes, 256<<20)
 	o.MaxInFlightBytes = max(o.MaxInFlightBytes, 2*(o.MaxDecodedBytes+o.MaxBodyBytes+maxPooledBytes)+handlingBytes)
 	setDefault(&o.MaxConnections, 4096)
+	setDefault(&o.RateLimit.Window, time.Hour)
 	return o
 }
 
@@ -96,6 +113,9 @@ type Server struct {
 	logger  *slog.Logger
 	hosts   map[string]bool
 	keys    *Keyring
+	origins origins
+	reads   *rateLimiter // nil: no limit; likewise writes
+	writes  *rateLimiter
 	memory  *memoryBudget
 	http    *fasthttp.Server
 	router  *router.Router
@@ -126,6 +146,9 @@ func New(db *engine.DB, options Options) *Server {
 		logger:  options.Logger,
 		hosts:   map[string]bool{"localhost": true},
 		keys:    options.Keys,
+		origins: newOrigins(options.AllowedOrigins),
+		reads:   newRateLimiter(options.RateLimit.Reads, options.RateLimit.Window),
+		writes:  newRateLimiter(options.RateLimit.Writes, options.RateLimit.Window),
 		memory:  newMemoryBudget(options.MaxInFlightBytes),
 		started: options.Now(),
 		machine: flopynet.NewMachine(options.Now),

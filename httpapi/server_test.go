@@ -156,41 +156,6 @@ func TestPanic(t *testing.T) {
 	ts.getJSON("/livez")
 }
 
-func TestAccessLog(t *testing.T) {
-	logger, log := newLog(slog.LevelDebug)
-	ts := startServer(t, Options{Logger: logger})
-	ts.get("/livez?api_key=secret", "X-Request-ID", "mine")
-	line := log.wait(t, "msg=request")
-	for _, want := range []string{"request_id=mine", "method=GET", "path=/livez", "status=400"} {
-		if !strings.Contains(line, want) {
-			t.Errorf("%s is not in %s", want, line)
-		}
-	}
-	if strings.Contains(line, "secret") {
-		t.Errorf("parameters are logged: %s", line)
-	}
-}
-
-func TestUnavailableIsLogged(t *testing.T) {
-	logger, log := newLog(slog.LevelWarn)
-	ts := startServer(t, Options{Logger: logger}, route{role: roleNone, method: "GET", path: "/slow", handler: func(*Server, *request) error { return context.DeadlineExceeded }})
-	ts.getJSON("/livez") // not worth a warning
-	ts.server.SetReady(false)
-	ts.get("/readyz", "X-Request-ID", "mine")
-	ts.get("/slow?api_key=secret", "X-Request-ID", "slow")
-	for _, wants := range [][]string{
-		{"request_id=mine", "method=GET", "path=/readyz", "status=503", "duration=", "Not ready"},
-		{"request_id=slow", "method=GET", "path=/slow", "status=504", "duration=", "deadline exceeded"},
-	} {
-		line := log.wait(t, "msg=request")
-		for _, want := range wants {
-			if !strings.Contains(line, want) || strings.Contains(line, "secret") {
-				t.Errorf("%s is not in, or a secret is in, %s", want, line)
-			}
-		}
-	}
-}
-
 func TestCompression(t *testing.T) {
 	ts := seedServer(t)
 	const path = "/metrics/query?metric=cpu_usage&granularity=1m&from=2024-01-15T10:00:00Z&to=2024-01-15T11:00:00Z&format=csv"

@@ -98,7 +98,7 @@ func (r *request) respondStream(contentType string, produce func(ctx context.Con
 		return err
 	}
 	st := &stream{
-		server: s, id: r.id, path: string(r.http.Path()), client: r.http.RemoteAddr().String(), began: r.received,
+		server: s, id: r.id, path: string(r.http.Path()), client: r.client().String(), began: r.received,
 		chunked: r.http.Request.Header.IsHTTP11(), filled: make(chan struct{}), conns: make(chan net.Conn, 1), done: make(chan struct{}),
 	}
 	st.ctx, st.cancel = context.WithCancel(s.base)
@@ -219,7 +219,7 @@ func (st *stream) serve(conn net.Conn) {
 		if linger != nil { // what the client sends meanwhile must not reset what it has not read
 			linger.linger.Store(true)
 		}
-		st.server.logger.Debug("the answer was streamed to its end", fields...)
+		st.server.logger.Log(st.server.base, st.server.accessLevel(), "the answer was streamed to its end", fields...)
 		return
 	case st.server.base.Err() != nil:
 		st.server.logger.Warn("a streamed answer was cut off by the shutdown", fields...)

@@ -109,6 +109,7 @@ func (s *Server) getSummary(r *request) error {
 	if err != nil {
 		return err
 	}
+	noteAggregate(ctx, result)
 	if values := len(result.Groups) * len(q.functions); values > maxAnswerValues {
 		return answerTooLarge(values, "use fewer groups or fewer percentiles")
 	}

@@ -110,6 +110,9 @@ func (w *writer) store(s *Server, r *request, scratch *writeScratch, body []byte
 }
 
 func (w *writer) tryStore(s *Server, r *request, scratch *writeScratch, body []byte, shape ingest.Shape) (*ingest.Report, error) {
+	if r.boundToSources() {
+		scratch.decoder.Restrict(r.mayWriteAs)
+	}
 	report, err := scratch.decoder.Decode(body, shape, r.received.UnixNano(), &scratch.batch)
 	if err != nil {
 		return nil, invalidBody(err)

@@ -11,10 +11,20 @@ import (
 )
 
 // printBanner tells a person where the server is and what to try first.
-func printBanner(out io.Writer, settings config.Config, listeners []net.Listener) {
+func printBanner(out io.Writer, settings config.Config, listeners []net.Listener, locked bool) {
 	fmt.Fprintf(out, "\n  collector %s is ready\n\n", versionNumber())
+	scheme, curl := "http://", "curl"
+	if settings.TLS.On() {
+		scheme = "https://"
+	}
 	for _, listener := range listeners {
-		fmt.Fprintf(out, "  listening on  http://%s\n", listener.Addr())
+		fmt.Fprintf(out, "  listening on  %s%s\n", scheme, listener.Addr())
+	}
+	if locked {
+		curl = `curl -H "Authorization: Bearer $KEY"`
+		fmt.Fprintln(out, "  access        with a key")
+	} else {
+		fmt.Fprintln(out, "  access        for everybody who reaches it; keys change that")
 	}
 	directory := settings.DataDir
 	if absolute, err := filepath.Abs(directory); err == nil {
@@ -22,11 +32,11 @@ func printBanner(out io.Writer, settings config.Config, listeners []net.Listener
 	}
 	fmt.Fprintf(out, "  data          %s\n", directory)
 	fmt.Fprintf(out, "  durability    %s\n\n", durability(settings))
-	base := "http://" + dialable(listeners[0].Addr())
+	base := scheme + dialable(listeners[0].Addr())
 	if settings.SelfMetrics {
-		fmt.Fprintf(out, "  try           curl '%s/metrics/query?metric=cpu_usage&source=system&from=now-5m'\n\n", base)
+		fmt.Fprintf(out, "  try           %s '%s/metrics/query?metric=cpu_usage&source=system&from=now-5m'\n\n", curl, base)
 	} else {
-		fmt.Fprintf(out, "  try           curl '%s/metrics' -d '{\"source\": \"me\", \"metrics\": [{\"name\": \"answer\", \"value\": 42}]}'\n\n", base)
+		fmt.Fprintf(out, "  try           %s '%s/metrics' -d '{\"source\": \"me\", \"metrics\": [{\"name\": \"answer\", \"value\": 42}]}'\n\n", curl, base)
 	}
 }
 

@@ -34,7 +34,11 @@ type serveCommand struct {
 
 // Run starts the server and returns once it has stopped.
 func (c serveCommand) Run() error {
-	settings, err := config.Load(c.Config, c.Overrides)
+	flopynet, err := config.FlopynetOverrides(os.Getenv)
+	if err != nil {
+		return err
+	}
+	settings, err := config.Load(c.Config, flopynet, c.Overrides)
 	if err != nil {
 		return err
 	}

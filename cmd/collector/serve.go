@@ -42,6 +42,9 @@ func serve(settings config.Config) error {
 		return err
 	}
 	defer closeAll(listeners)
+	if listeners, err = encrypt(listeners, settings, logger); err != nil {
+		return err
+	}
 	done := make(chan error, 1)
 	stop := make(chan struct{})
 	go func() { done <- runService(settings, logger, level, listeners, stop) }()
@@ -93,7 +96,7 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	if err != nil {
 		return err
 	}
-	server := httpapi.New(db, httpapi.Options{Version: versionNumber(), Logger: logger, AllowedHosts: settings.AllowedHosts, Keys: keys, Config: live})
+	server := httpapi.New(db, serverOptions(settings, logger, keys, live))
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
@@ -107,7 +110,7 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 		go func() { failed <- server.Serve(listener) }()
 	}
 	server.SetReady(true)
-	printBanner(os.Stdout, settings, listeners)
+	printBanner(os.Stdout, settings, listeners, keys.Any())
 
 	select {
 	case <-stop:

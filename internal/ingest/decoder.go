@@ -65,6 +65,7 @@ type Decoder struct {
 
 	shape  Shape
 	now    int64
+	permit func(source string) bool // nil: all sources
 	batch  *engine.Batch
 	report Report
 	err    error // why a walk was stopped, unless the text was bad
@@ -128,6 +129,9 @@ func (d *Decoder) Decode(body []byte, shape Shape, now int64, batch *engine.Batc
 	return &d.report, nil
 }
 
+// Restrict makes the next Decode refuse metrics whose source permit says no to.
+func (d *Decoder) Restrict(permit func(source string) bool) { d.permit = permit }
+
 // Commit tells the cache that the batch of the last Decode is durable: the units in it need not be
 // written again.
 func (d *Decoder) Commit() {
@@ -173,7 +177,7 @@ func (d *Decoder) reset() {
 
 // release lets go of the body and of buffers that have become large.
 func (d *Decoder) release() {
-	d.text, d.batch = nil, nil
+	d.text, d.batch, d.permit = nil, nil, nil
 	d.scope, d.metric = scope{}, metric{}
 	if cap(d.samples) > maxReusedBytes/16 {
 		d.samples = nil

@@ -35,6 +35,9 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 	if !valid {
 		return 0, false, true
 	}
+	if d.permit != nil && !d.permitted(source) {
+		return 0, false, true
+	}
 	found, slot := d.lookUp(tags, source, sourceHash)
 	unit, changed, valid := d.changedUnit(found)
 	if !valid {
@@ -124,6 +127,19 @@ func (d *Decoder) rawSource() (raw []byte, hash uint64, ok bool) {
 		return d.scope.rawSource, d.scope.sourceHash, true
 	}
 	return raw, hashText(raw), true
+}
+
+// permitted reports whether the source, given raw, may be written, or rejects the metric.
+func (d *Decoder) permitted(source []byte) bool {
+	text := DefaultSource
+	if source != nil {
+		text = d.textOf(source)
+	}
+	if d.permit(text) {
+		return true
+	}
+	d.reject(false, "source is %q, which the key may not write as", clip([]byte(text)))
+	return false
 }
 
 // changedUnit returns the metric's unit if it differs from what the entry has, or rejects the metric.
