@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -15,15 +16,63 @@ type location struct {
 	scale float64
 }
 
-// locate returns the location of values, which are finite and at least one. It sorts them.
+// locate returns the location of values, which are finite and at least one. It changes them.
 func locate(values []float64) location {
-	slices.Sort(values)
-	l := location{median: quantile(values, 0.5), lowQuartile: quantile(values, 0.25), highQuartile: quantile(values, 0.75)}
-	l.scale = max(1.4826*deviationAt(values, l.median, 0.5), (l.highQuartile-l.lowQuartile)/1.349)
-	if last := float64(len(values) - 1); l.scale == 0 && last > 0 {
-		l.scale = deviationAt(values, l.median, math.Floor(0.9*last)/last) / 1.645
+	l := location{median: quantileOf(values, 0.5), lowQuartile: quantileOf(values, 0.25), highQuartile: quantileOf(values, 0.75)}
+	for i, value := range values {
+		values[i] = math.Abs(value - l.median)
+	}
+	l.scale = max(1.4826*quantileOf(values, 0.5), (l.highQuartile-l.lowQuartile)/1.349)
+	if l.scale == 0 {
+		rank := 9 * (len(values) - 1) / 10
+		selectRank(values, rank)
+		l.scale = values[rank] / 1.645
 	}
 	return l
+}
+
+// quantileOf returns a quantile of values, between whose ranks it interpolates linearly. It reorders them.
+func quantileOf(values []float64, q float64) float64 {
+	rank, part := math.Modf(q * float64(len(values)-1))
+	low := int(rank)
+	selectRank(values, low)
+	if part == 0 {
+		return values[low]
+	}
+	return between(values[low], slices.Min(values[low+1:]), part)
+}
+
+// selectRank reorders values so that the one of a rank is in its place, and none behind it is smaller, by Hoare's
+// quickselect; sorting would take ten times as long.
+func selectRank(values []float64, rank int) {
+	begin, end := 0, len(values)
+	for rounds := 2 * bits.Len(uint(end)); end-begin > 12 && rounds > 0; rounds-- {
+		low, high := begin, end-1
+		ends := [3]float64{values[low], values[begin+(end-begin)/2], values[high]}
+		slices.Sort(ends[:])
+		pivot := ends[1]
+		for low <= high {
+			for values[low] < pivot {
+				low++
+			}
+			for values[high] > pivot {
+				high--
+			}
+			if low <= high {
+				values[low], values[high] = values[high], values[low]
+				low, high = low+1, high-1
+			}
+		}
+		switch {
+		case rank <= high:
+			end = high + 1
+		case rank >= low:
+			begin = low
+		default:
+			return // between them all are equal to the pivot
+		}
+	}
+	slices.Sort(values[begin:end]) // little is left, or unlucky pivots left too much
 }
 
 // distance returns how many scales x lies from the median. Where the scale is no more than noise of the
@@ -37,39 +86,6 @@ func (l location) distance(x, floor float64) float64 {
 		return math.Inf(1)
 	}
 	return d / l.scale
-}
-
-// quantile interpolates linearly between the ranks of sorted values.
-func quantile(sorted []float64, q float64) float64 {
-	rank := q * float64(len(sorted)-1)
-	low := int(rank)
-	if low+1 == len(sorted) {
-		return sorted[low]
-	}
-	return sorted[low] + (rank-float64(low))*(sorted[low+1]-sorted[low])
-}
-
-// deviationAt returns a quantile of the absolute deviations of sorted values from their median.
-func deviationAt(sorted []float64, median, q float64) float64 {
-	// The deviations ascend from the median outwards on both sides, so they are merged from there.
-	above, _ := slices.BinarySearch(sorted, median)
-	below := above - 1
-	rank := q * float64(len(sorted)-1)
-	var previous, last float64
-	for range min(int(rank)+2, len(sorted)) {
-		previous = last
-		if below < 0 || above < len(sorted) && sorted[above]-median <= median-sorted[below] {
-			last = sorted[above] - median
-			above++
-		} else {
-			last = median - sorted[below]
-			below--
-		}
-	}
-	if int(rank)+1 == len(sorted) {
-		return last
-	}
-	return previous + (rank-math.Floor(rank))*(last-previous)
 }
 
 // rollingWindow calls take for each i with the values of window i, sorted. bounds tells the windows' ends,
@@ -90,3 +106,11 @@ func rollingWindow(values []float64, bounds func(i int) (begin, end int), take f
 		take(i, window)
 	}
 }
+
+// middleOf returns the median of sorted values.
+func middleOf(sorted []float64) float64 {
+	n := len(sorted)
+	return between(sorted[(n-1)/2], sorted[n/2], 0.5)
+}
+
+func between(a, b, part float64) float64 { return a + part*(b-a) }

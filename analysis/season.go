@@ -14,6 +14,7 @@ const (
 
 	minPeriod      = 4    // points
 	minCycles      = 3    // how often a cycle must be seen
+	aboutAsHigh    = 0.85 // one peak beside another
 	minCorrelation = 0.25 // of the series with itself, a period later; of short ones more, since noise has some, too
 )
 
@@ -27,24 +28,22 @@ func findPeriod(times []int64, values []float64) float64 {
 	coarse := flatten(blockMeans(values, width))
 	correlation := autocorrelation(coarse)
 	lag := firstPeak(correlation, len(coarse)/minCycles)
-	if lag == 0 || width == 1 {
-		return sharpen(correlation, lag)
+	if lag == 0 {
+		return 0
 	}
-	return refine(flatten(slices.Clone(values)), lag, width)
+	return sharpen(correlation, lag) * float64(width)
 }
 
 // isRegular reports whether points follow one another at one interval, nearly all of them, so that lags in
 // points are lags in time.
 func isRegular(times []int64) bool {
-	intervals := make([]int64, 0, len(times)-1)
+	intervals := make([]float64, 0, len(times)-1)
 	for i := 1; i < len(times); i++ {
-		intervals = append(intervals, times[i]-times[i-1])
+		intervals = append(intervals, float64(times[i]-times[i-1]))
 	}
-	usual := slices.Clone(intervals)
-	slices.Sort(usual)
-	typical := usual[len(usual)/2]
-	span := float64(times[len(times)-1] - times[0])
-	return typical > 0 && math.Abs(span/float64(typical)/float64(len(intervals))-1) < 0.01
+	usual := quantileOf(intervals, 0.5)
+	mean := float64(times[len(times)-1]-times[0]) / float64(len(intervals))
+	return usual > 0 && math.Abs(mean/usual-1) < 0.01
 }
 
 func blockMeans(values []float64, width int) []float64 {
@@ -144,25 +143,31 @@ func firstPeak(correlation []float64, longest int) int {
 	if highest < max(minCorrelation, 4/math.Sqrt(float64(2*len(correlation)))) {
 		return 0
 	}
-	for lag := begin; lag <= longest; lag++ {
-		here := correlation[lag]
-		if here >= 0.9*highest && here >= correlation[lag-1] && here >= correlation[lag+1] {
-			return lag
+	best := begin
+	for correlation[best] < aboutAsHigh*highest {
+		best++
+	}
+	for lag := best; lag <= longest && correlation[lag] >= aboutAsHigh*highest; lag++ {
+		if correlation[lag] > correlation[best] {
+			best = lag
 		}
 	}
-	return 0
+	if correlation[best+1] > correlation[best] {
+		return 0 // the peak is yet to come
+	}
+	return best
 }
 
-// sharpen returns the period whose first peak is at a lag, from peaks at ever higher multiples of it: their places
-// tell it to a fraction of a point.
+// sharpen returns the period whose first peak is at a lag, from the peaks at ever higher multiples of it: their
+// places tell it to a fraction of a point.
 func sharpen(correlation []float64, lag int) float64 {
-	period := float64(lag)
-	for cycles := 2; lag > 0; cycles++ {
+	period := peakAt(correlation, lag, lag/8)
+	for cycles := 2; ; cycles++ {
 		expected := period * float64(cycles)
 		reach := 1 + period/float64(8*cycles)
 		begin, end := int(expected-reach), int(expected+reach)+1
 		if end >= len(correlation) {
-			break
+			return period
 		}
 		best := begin
 		for at := begin; at <= end; at++ {
@@ -171,30 +176,34 @@ func sharpen(correlation []float64, lag int) float64 {
 			}
 		}
 		if correlation[best] < minCorrelation/2 {
-			break
+			return period
 		}
-		period = float64(best) / float64(cycles)
+		period = peakAt(correlation, best, lag/8) / float64(cycles)
 	}
-	return period
 }
 
-// refine returns the lag in points that correlates best, of those that a lag in blocks of some width stands
-// for.
-func refine(values []float64, blocks, width int) float64 {
-	best, highest := 0, math.Inf(-1)
-	const products = 16 // of each block; all would take longer than everything else
-	stride := max(width/products, 1) | 1
-	for lag := max((blocks-1)*width, minPeriod); lag <= (blocks+1)*width; lag++ {
-		sum, count := 0.0, 0
-		for i := 0; i+lag < len(values); i += stride {
-			sum += values[i] * values[i+lag]
-			count++
-		}
-		if mean := sum / float64(count); mean > highest {
-			best, highest = lag, mean
-		}
+// peakAt returns where the parabola has its vertex that fits the correlations up to reach from a lag best: a broad
+// peak's highest point is a matter of noise.
+func peakAt(correlation []float64, lag, reach int) float64 {
+	reach = min(reach, len(correlation)-1-lag)
+	squares := 0.0
+	for x := -reach; x <= reach; x++ {
+		squares += float64(x * x)
 	}
-	return float64(best)
+	mean := squares / float64(2*reach+1)
+	slope, bend := 0.0, 0.0
+	spread := 0.0
+	for x := -reach; x <= reach; x++ {
+		curve := float64(x*x) - mean
+		slope += float64(x) * correlation[lag+x]
+		bend += curve * correlation[lag+x]
+		spread += curve * curve
+	}
+	if bend >= 0 {
+		return float64(lag) // no peak; or no more than the lag itself
+	}
+	vertex := -slope / squares / (2 * bend / spread)
+	return float64(lag) + min(max(vertex, -float64(reach)), float64(reach))
 }
 
 // withoutCycle returns each value less the median of what stands at its place in the five nearest other cycles, or
@@ -219,10 +228,8 @@ func withoutCycle(values []float64, period float64) []float64 {
 		}
 		if found := others[:count]; count > 0 {
 			slices.Sort(found)
-			out[i] = values[i] - quantile(found, 0.5)
+			out[i] = values[i] - middleOf(found)
 		}
 	}
 	return out
 }
-
-func between(near, far, part float64) float64 { return near + part*(far-near) }

@@ -117,7 +117,7 @@ func before(values []float64) []float64 {
 	window := max(maxBeforeWindow*len(values)/(maxBeforeWindow*4+len(values)), minPoints)
 	rollingWindow(values, func(i int) (int, int) {
 		return max(i-window, 0), max(i, minPoints)
-	}, func(i int, sorted []float64) { out[i] = values[i] - quantile(sorted, 0.5) })
+	}, func(i int, sorted []float64) { out[i] = values[i] - middleOf(sorted) })
 	return out
 }
 
@@ -129,7 +129,7 @@ func withoutTrend(values []float64) []float64 {
 	for i := range rises {
 		rises[i] = values[i+apart] - values[i]
 	}
-	slope := locate(rises).median / float64(apart)
+	slope := quantileOf(rises, 0.5) / float64(apart)
 	out := make([]float64, len(values))
 	for i, value := range values {
 		out[i] = value - slope*float64(i)
