@@ -23,10 +23,13 @@ type labelled struct {
 	labels []bool
 }
 
-// planted reads the series that testdata/generate.py made.
-func planted(t testing.TB) []*labelled {
+// planted reads the series that testdata/generate.py made, a minute apart.
+func planted(t testing.TB) []*labelled { return readLabelled(t, "testdata/planted.csv.gz") }
+
+// readLabelled reads series from lines of a series' name, a value, a label, and perhaps a time in seconds.
+func readLabelled(t testing.TB, path string) []*labelled {
 	t.Helper()
-	file, err := os.Open("testdata/planted.csv.gz")
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +53,13 @@ func planted(t testing.TB) []*labelled {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.times = append(s.times, int64(len(s.times))*int64(time.Minute))
+		at := int64(len(s.times)) * 60
+		if len(fields) > 3 {
+			if at, err = strconv.ParseInt(fields[3], 10, 64); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.times = append(s.times, at*int64(time.Second))
 		s.values, s.labels = append(s.values, value), append(s.labels, fields[2] == "1")
 	}
 	if err := lines.Err(); err != nil {
