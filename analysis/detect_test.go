@@ -110,6 +110,39 @@ func TestRegularPeaksAreNoAnomalies(t *testing.T) {
 	}
 }
 
+// TestFarPointsOfLongSeries checks points that hardly any tree has in its sample: how far they lie counts.
+func TestFarPointsOfLongSeries(t *testing.T) {
+	values := noisy(50_000, 10)
+	values[10_000] += 9
+	values[30_000] += 1000
+	found := detect(t, values, Options{Sensitivity: 0.1}).Anomalies
+	if len(found) != 2 || found[0].Index != 30_000 || found[0].Severity != Critical || found[1].Severity != High {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestEWMATakesInSurprisesSlowly checks that a spike isn't taken for the new level, and that a level is.
+func TestEWMATakesInSurprisesSlowly(t *testing.T) {
+	values := noisy(200, 11)
+	values[50] += 500
+	for i := 100; i < 200; i++ {
+		values[i] += 20
+	}
+	s, err := newSignals(t.Context(), minutes(len(values)), values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := ewma(t.Context(), s, everyPoint(len(values)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range map[int]struct{ low, high float64 }{50: {0.98, 1}, 51: {0, minScore}, 52: {0, minScore}, 100: {0.85, 1}, 104: {minScore, 1}, 130: {0, minScore}} {
+		if scores[i] < c.low || scores[i] > c.high {
+			t.Errorf("point %d scores %.3f, want %v to %v", i, scores[i], c.low, c.high)
+		}
+	}
+}
+
 func TestSensitivityBoundsTheShare(t *testing.T) {
 	values := noisy(100, 6)
 	for i := range 20 {
@@ -164,6 +197,7 @@ func TestOddSeries(t *testing.T) {
 		"just enough":                {flat(minPoints, 1, map[int]float64{4: 100}), []int{4}, minPoints},
 		"constant":                   {flat(100, 3.3, nil), nil, 100},
 		"zeros":                      {flat(100, 0, nil), nil, 100},
+		"the last bit of a constant": {flat(100, 0.3, map[int]float64{50: math.Nextafter(0.3, 1), 70: math.Nextafter(0.3, 0)}), nil, 100},
 		"a spike on a constant":      {flat(100, 3.3, map[int]float64{50: 3.4}), []int{50}, 100},
 		"a spike on zeros":           {flat(100, 0, map[int]float64{50: 1e-300}), []int{50}, 100},
 		"an outage":                  {flat(100, 1, map[int]float64{70: 0, 71: 0, 72: 0, 73: 0}), []int{70, 71, 72, 73}, 100},

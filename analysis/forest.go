@@ -47,7 +47,8 @@ type tree []treeNode
 
 // treeNode is a cut, or a leaf: then left is 0.
 type treeNode struct {
-	low, high   row // the box that its points fill
+	low, high   row     // the box that its points fill
+	edges       float64 // of the box, laid end to end
 	at          float64
 	feature     int32 // below at: left
 	left, right int32
@@ -135,6 +136,9 @@ func (g *grower) grow(points []row, depth float64) int32 {
 			node.low[feature], node.high[feature] = min(node.low[feature], x), max(node.high[feature], x)
 		}
 	}
+	for feature := range node.low {
+		node.edges += node.high[feature] - node.low[feature]
+	}
 	g.nodes = append(g.nodes, node)
 	if len(points) == 1 || depth >= g.maxDepth || !g.cut(&node) {
 		return place
@@ -152,17 +156,13 @@ func (g *grower) grow(points []row, depth float64) int32 {
 	return place
 }
 
-// cut draws a place along the edges of a node's box, laid end to end, and so a feature and where to cut it. It
-// returns false if the box is a point.
+// cut draws a place along the edges of a node's box, and so a feature and where to cut it. It returns false if
+// the box is a point.
 func (g *grower) cut(node *treeNode) bool {
-	total := 0.0
-	for feature := range node.low {
-		total += node.high[feature] - node.low[feature]
-	}
-	if total == 0 {
+	if node.edges == 0 {
 		return false
 	}
-	left := total * g.random.Float64()
+	left := node.edges * g.random.Float64()
 	for feature := range node.low {
 		edge := node.high[feature] - node.low[feature]
 		if edge > 0 {
@@ -224,13 +224,16 @@ func (t tree) expectedCuts(point *row) float64 {
 	expected, reached := 0.0, 1.0 // reached: the probability that the point is not yet alone
 	node := &t[0]
 	for depth := 1.0; node.left != 0; depth++ {
-		gaps, edges := 0.0, 0.0
+		gaps := 0.0
 		for feature, x := range point {
-			gaps += max(node.low[feature]-x, x-node.high[feature], 0)
-			edges += node.high[feature] - node.low[feature]
+			if low := node.low[feature]; x < low {
+				gaps += low - x
+			} else if high := node.high[feature]; x > high {
+				gaps += x - high
+			}
 		}
 		if gaps > 0 {
-			alone := reached * gaps / (gaps + edges)
+			alone := reached * gaps / (gaps + node.edges)
 			expected += alone * depth
 			reached -= alone
 		}
