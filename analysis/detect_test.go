@@ -161,6 +161,13 @@ func TestSensitivityBoundsTheShare(t *testing.T) {
 			}
 		}
 	}
+	for i := range 40 {
+		values = append(values, math.Inf(1-i%2*2))
+	}
+	values = append(values, noisy(60, 6)...)
+	if found := detect(t, values, Options{Sensitivity: 29.0 / 200}).Anomalies; len(found) != 29 { // 29.0 / 200 * 200 is below 29
+		t.Errorf("%d of 200 points, 29 may be reported", len(found))
+	}
 	for _, sensitivity := range []float64{0, -0.1, 0.51, math.NaN(), math.Inf(1)} {
 		if _, err := Detect(t.Context(), minutes(100), values, Options{Sensitivity: sensitivity}); err == nil || !strings.Contains(err.Error(), "sensitivity") {
 			t.Errorf("sensitivity %v: %v", sensitivity, err)
