@@ -25,6 +25,7 @@ type Config struct {
 	Storage        Storage    `yaml:"storage"`
 	Cache          Cache      `yaml:"cache"`
 	Processing     Processing `yaml:"processing"`
+	Exports        Exports    `yaml:"exports"`
 	Alerting       Alerting   `yaml:"alerting"`
 }
 
@@ -81,6 +82,12 @@ type Thresholds struct {
 	IngestionRate *float64 `yaml:"ingestion_rate" api:"live"` // samples a second
 }
 
+// Exports bounds the files of exports.
+type Exports struct {
+	MaxBytes int64         `yaml:"max_bytes" api:"restart"` // of all files together; beyond it, no further export is made
+	Keep     time.Duration `yaml:"keep" api:"restart"`      // how long a file can be downloaded
+}
+
 // The values of WAL.Sync.
 const (
 	SyncAlways   = "always"   // before the acknowledgement: survives power failures
@@ -105,6 +112,7 @@ func Default() Config {
 		Storage:     Storage{MaxSeries: defaultMaxSeries, CompressionEnabled: true, BatchSize: maxBatchSize, MinFreeBytes: 256 << 20},
 		Cache:       Cache{QueryBytes: 64 << 20},
 		Processing:  Processing{BufferSize: 4_000_000, FlushInterval: 10 * time.Minute},
+		Exports:     Exports{MaxBytes: 10 << 30, Keep: 24 * time.Hour},
 		Alerting:    Alerting{Enabled: true},
 	}
 }

@@ -56,6 +56,7 @@ storage:
   min_free_bytes: 1
 cache: {query_bytes: 7}
 processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
+exports: {max_bytes: 1000, keep: 2h}
 alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5}}
 `, change: func(c *Config) {
 			*c = Config{
@@ -78,6 +79,7 @@ alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5
 				},
 				Cache:      Cache{QueryBytes: 7},
 				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
+				Exports:    Exports{MaxBytes: 1000, Keep: 2 * time.Hour},
 				Alerting:   Alerting{Thresholds: Thresholds{QueueSize: new(int64(8000)), IngestionRate: new(5000.5)}},
 			}
 		}},

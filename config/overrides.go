@@ -44,6 +44,8 @@ type Overrides struct {
 	BufferSize     *int           `name:"processing-buffer-size" env:"COLLECTOR_PROCESSING_BUFFER_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement before writes get 503 (default 4000000)."`
 	FlushInterval  *time.Duration `name:"processing-flush-interval" env:"COLLECTOR_PROCESSING_FLUSH_INTERVAL" placeholder:"DURATION" help:"How often samples in memory become chunks; durability doesn't hang on it (default 10m)."`
 	WorkerThreads  *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery, and compactions side by side; 0 is one per CPU (default 0)."`
+	ExportsMax     *int64         `name:"exports-max-bytes" env:"COLLECTOR_EXPORTS_MAX_BYTES" placeholder:"BYTES" help:"Room for the files of exports; beyond it, no further export is made (default 10737418240)."`
+	ExportsKeep    *time.Duration `name:"exports-keep" env:"COLLECTOR_EXPORTS_KEEP" placeholder:"DURATION" help:"How long the file of an export can be downloaded (default 24h)."`
 	Alerting       *bool          `name:"alerting-enabled" env:"COLLECTOR_ALERTING_ENABLED" help:"Raise events when a threshold is crossed (default true; there is no threshold by default)."`
 	AlertQueue     *int64         `name:"alerting-thresholds-queue-size" env:"COLLECTOR_ALERTING_THRESHOLDS_QUEUE_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement beyond which an event is raised."`
 	AlertRate      *float64       `name:"alerting-thresholds-ingestion-rate" env:"COLLECTOR_ALERTING_THRESHOLDS_INGESTION_RATE" placeholder:"N" help:"Samples a second beyond which an event is raised."`
@@ -93,6 +95,8 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.Processing.BufferSize, o.BufferSize)
 	replace(&c.Processing.FlushInterval, o.FlushInterval)
 	replace(&c.Processing.WorkerThreads, o.WorkerThreads)
+	replace(&c.Exports.MaxBytes, o.ExportsMax)
+	replace(&c.Exports.Keep, o.ExportsKeep)
 	replace(&c.Alerting.Enabled, o.Alerting)
 	if o.AlertQueue != nil {
 		c.Alerting.Thresholds.QueueSize = o.AlertQueue

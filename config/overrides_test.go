@@ -57,7 +57,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 		LogAccess: &yes, SlowQuery: &duration, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
 		SyncInterval: &duration, RetentionDays: &number, Retention5m: &age, Retention1h: &age, MaxSeries: &number, MaxNewSeries: &number,
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
-		FlushInterval: &duration, WorkerThreads: &number, Compression: &yes, BatchSize: &number,
+		FlushInterval: &duration, WorkerThreads: &number, ExportsMax: &large, ExportsKeep: &duration, Compression: &yes, BatchSize: &number,
 		Alerting: &yes, AlertQueue: &large, AlertRate: &rate,
 	}.Apply(&got)
 	want := Config{
@@ -70,6 +70,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 		Storage:    Storage{RetentionDays: 7, Retention5m: age, Retention1h: age, MaxSeries: 7, MaxNewSeriesPerMinute: 7, CompressionEnabled: true, BatchSize: 7, MinFreeBytes: 8},
 		Cache:      Cache{QueryBytes: 8},
 		Processing: Processing{BufferSize: 7, FlushInterval: duration, WorkerThreads: 7},
+		Exports:    Exports{MaxBytes: 8, Keep: duration},
 		Alerting:   Alerting{Enabled: true, Thresholds: Thresholds{QueueSize: &large, IngestionRate: &rate}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -19,6 +19,7 @@ const (
 	maxBatchSize     = 1 << 20 // of the engine
 	maxWorkerThreads = 1024
 	maxInterval      = 24 * time.Hour
+	maxExportsKeep   = 365 * 24 * time.Hour
 	minFlushInterval = time.Second
 	minSyncInterval  = time.Millisecond
 )
@@ -81,6 +82,8 @@ func (c Config) Validate() error {
 		within("processing.buffer_size", c.Processing.BufferSize, 1, maxBufferSize),
 		within("processing.flush_interval", c.Processing.FlushInterval, minFlushInterval, maxInterval),
 		within("processing.worker_threads", c.Processing.WorkerThreads, 0, maxWorkerThreads),
+		within("exports.max_bytes", c.Exports.MaxBytes, 1, 1<<50),
+		within("exports.keep", c.Exports.Keep, time.Minute, maxExportsKeep),
 		within("log.slow_query", c.Log.SlowQuery, 0, maxInterval),
 		c.validateAuth(),
 		c.validateThresholds(),

@@ -65,6 +65,8 @@ func TestValidate(t *testing.T) {
 		{"free space", func(c *Config) { c.Storage.MinFreeBytes = -1 }, "storage.min_free_bytes"},
 		{"buffer", func(c *Config) { c.Processing.BufferSize = 0 }, "processing.buffer_size is 0; valid are 1 to"},
 		{"flush", func(c *Config) { c.Processing.FlushInterval = time.Millisecond }, "processing.flush_interval is 1ms; valid are 1s to"},
+		{"exports", func(c *Config) { c.Exports.MaxBytes = 0 }, "exports.max_bytes is 0; valid are 1 to"},
+		{"exports kept", func(c *Config) { c.Exports.Keep = time.Second }, "exports.keep is 1s; valid are 1m0s to"},
 		{"workers", func(c *Config) { c.Processing.WorkerThreads = -2 }, "processing.worker_threads is -2"},
 	}
 	for _, c := range cases {

@@ -263,3 +263,6 @@ func (db *DB) Stats() Stats {
 	}
 	return stats
 }
+
+// Now is the clock of the options.
+func (db *DB) Now() time.Time { return db.opts.Now() }

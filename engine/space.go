@@ -33,6 +33,19 @@ func (db *DB) availableBytes() (bytes uint64, known bool) {
 	return usage.AvailBytes, err == nil
 }
 
+// CheckRoom returns ErrDiskFull if a file of so many bytes would leave less than Options.MinFreeBytes of the disk
+// free.
+func (db *DB) CheckRoom(bytes int64) error {
+	available, known := db.availableBytes()
+	if db.opts.MinFreeBytes >= 0 && known && int64(min(available, 1<<62))-bytes < db.opts.MinFreeBytes {
+		return ErrDiskFull
+	}
+	return nil
+}
+
+// Dir returns the data directory.
+func (db *DB) Dir() string { return db.dir }
+
 func (db *DB) ballastPath() string { return db.opts.FS.PathJoin(db.dir, "ballast") }
 
 // makeBallast writes the ballast if it isn't there. Without room for it, and in memory, there is none.

@@ -90,7 +90,7 @@ func (e *apiError) code() string {
 			return "INVALID_QUERY"
 		}
 		return "INVALID_REQUEST"
-	case fasthttp.StatusRequestTimeout, fasthttp.StatusNotImplemented:
+	case fasthttp.StatusRequestTimeout, fasthttp.StatusNotImplemented, fasthttp.StatusRequestedRangeNotSatisfiable:
 		return "INVALID_REQUEST"
 	case fasthttp.StatusUnauthorized:
 		return "UNAUTHORIZED"

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/export"
 	"github.com/flopynet/collector/model"
 )
 
@@ -48,6 +49,13 @@ func serveStore(t testing.TB, dir string, store engine.Options, options Options,
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs := options.Exports
+	if jobs == nil {
+		if jobs, err = export.OpenJobs(db, export.JobOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		options.Exports = jobs
+	}
 	s := New(db, options)
 	s.router = s.newRouter(append(allRoutes(), extra...))
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,6 +78,7 @@ func serveStore(t testing.TB, dir string, store engine.Options, options Options,
 		if err := <-served; err != nil {
 			t.Errorf("serve: %v", err)
 		}
+		jobs.Close()
 		if err := db.Close(); err != nil {
 			t.Errorf("close: %v", err)
 		}

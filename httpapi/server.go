@@ -16,6 +16,7 @@ import (
 	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/flopynet"
+	"github.com/flopynet/collector/internal/export"
 	"github.com/flopynet/collector/internal/telemetry"
 )
 
@@ -67,6 +68,14 @@ type Options struct {
 
 	// SlowQuery is how long a query may take without being logged. 0: for ever.
 	SlowQuery time.Duration
+
+	// Exports makes exports to files. The server does not own it. nil: there are none, and their endpoints answer
+	// 503.
+	Exports *export.Jobs
+
+	// ExportPatience is how long the answer to a request for an export to a file waits for that to be done.
+	// 0: 1 s.
+	ExportPatience time.Duration
 }
 
 // Time limits of connections. A body has, on top of the header's time, what readBody grants it.
@@ -92,6 +101,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	setDefault(&o.QueryTimeout, 30*time.Second)
+	setDefault(&o.ExportPatience, time.Second)
 	setDefault(&o.MaxBodyBytes, 32<<20)
 	setDefault(&o.MaxDecodedBytes, 256<<20)
 	o.MaxInFlightBytes = max(o.MaxInFlightBytes, 2*(o.MaxDecodedBytes+o.MaxBodyBytes+maxPooledBytes)+handlingBytes)

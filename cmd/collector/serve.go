@@ -16,6 +16,7 @@ import (
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/httpapi"
+	"github.com/flopynet/collector/internal/export"
 )
 
 // drainTimeout bounds how long requests under way may hold up the shutdown.
@@ -96,7 +97,14 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	if err != nil {
 		return err
 	}
-	server := httpapi.New(db, serverOptions(settings, logger, keys, live))
+	exports, err := export.OpenJobs(db, export.JobOptions{Logger: logger, MaxBytes: settings.Exports.MaxBytes, Keep: settings.Exports.Keep})
+	if err != nil {
+		return fmt.Errorf("taking up the exports: %w", err)
+	}
+	defer exports.Close()
+	options := serverOptions(settings, logger, keys, live)
+	options.Exports = exports
+	server := httpapi.New(db, options)
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
