@@ -90,9 +90,10 @@ func (r *request) loggedParameters() string {
 	return text.String()
 }
 
-// noteBody keeps the beginning of a query's body for the slow-query log.
+// noteBody keeps the beginning of a query's body for the slow-query log. One that changes something, as a pipeline
+// does, may have a secret in it.
 func (r *request) noteBody(body []byte) {
-	if r.isQuery && r.server.options.SlowQuery > 0 {
+	if r.asks && r.server.options.SlowQuery > 0 {
 		r.asked = string(body[:min(len(body), maxLoggedBytes)])
 	}
 }

@@ -91,6 +91,7 @@ func TestSlowQueryLog(t *testing.T) {
 	now.Store(1_750_000_000_000_000_000)
 	ts := startServer(t, Options{Logger: logger, SlowQuery: time.Second, Now: func() time.Time { return time.Unix(0, now.Add(step.Load())) }},
 		route{role: roleRead, query: true, method: "POST", path: "/asking", handler: func(_ *Server, r *request) error { return decodeBody(r, &map[string]int{}) }},
+		route{role: roleRead, query: true, mutates: true, method: "POST", path: "/changing", handler: func(_ *Server, r *request) error { return decodeBody(r, &map[string]string{}) }},
 		route{role: roleRead, query: true, live: true, method: "GET", path: "/live", handler: func(*Server, *request) error { return context.DeadlineExceeded }},
 		route{role: roleRead, method: "GET", path: "/noquery", handler: func(_ *Server, r *request) error { r.respond(fasthttp.StatusOK, "text/plain", nil); return nil }})
 	ts.write("m", "", []string{"source", "s"}, "2024-01-15T10:00:00Z", 1.0, "2024-01-15T10:00:01Z", 2.0)
@@ -107,6 +108,7 @@ func TestSlowQueryLog(t *testing.T) {
 		{func() reply { return ts.get("/metrics/query?metric=m&aggregation=sum" + rangeOf) }, []string{"aggregation=sum", "series=1"}},
 		{func() reply { return ts.get("/metrics/summary?metric=m" + rangeOf) }, []string{"path=/metrics/summary", "series=1"}},
 		{func() reply { return ts.do(http.MethodPost, "/asking", []byte(`{"asked":5}`)) }, []string{"path=/asking", `{\"asked\":5}`}},
+		{func() reply { return ts.do(http.MethodPost, "/changing", []byte(`{"password":"secret"}`)) }, []string{"path=/changing"}},
 		{func() reply { return ts.get("/live?x=1&api_key=secret") }, []string{`parameters="x=1"`, "deadline exceeded"}},
 	} {
 		answer := test.do()

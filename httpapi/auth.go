@@ -103,7 +103,7 @@ func (r *request) requireRole(needed role) error {
 }
 
 func (r *request) unauthorized() error {
-	issue := "send a key as Authorization: Bearer <key>"
+	issue := "send a key in the header Authorization, after the word Bearer"
 	if r.keyGiven {
 		issue = "the key is not known, or it has expired or been deleted"
 	}

@@ -16,6 +16,12 @@
 // the base: every route is served at / and at /api/v1, with and without a slash at its end, and HEAD
 // wherever there is GET.
 //
+// Every route declares the role that a key must have for it, and is refused before its handler runs. A handler that
+// needs more for some of what it does calls request.requireRole; one that writes for a source asks
+// request.mayWriteAs; what is scoped to a client goes by request.keyName. A route that is live, a WebSocket or
+// server-sent events, takes a key as browsers can send it there, and should ask what request.stillAllowed
+// returned from time to time.
+//
 // A handler that takes a body calls request.readBody and releases what it gets; the body arrives
 // decompressed, within the limits, in pooled memory that is gone after the release. request.checkJSON
 // applies the rule for Content-Type. Faults are made with invalidRequest (body), invalidQuery

@@ -26,7 +26,7 @@ type request struct {
 	locked     bool   // the server has keys, so a route that has a role needs one
 	key        *key   // that the request was made with; nil: none that is valid
 	keyGiven   bool   // a key was given, valid or not
-	isQuery    bool   // its route is one of the queries
+	asks       bool   // its route is one of the queries, and changes nothing
 	asked      string // the beginning of a query's body
 	read       readStats
 	clientAddr netip.Addr // see client
@@ -81,11 +81,12 @@ func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := ctx.UserValue(requestKey{}).(*request)
 		r.route = endpoint.path
-		r.isQuery = endpoint.query
-		err := s.admit(r, &endpoint)
-		if err == nil {
-			err = endpoint.handler(s, r)
+		r.asks = endpoint.query && !endpoint.mutates
+		if err := s.admit(r, &endpoint); err != nil {
+			r.fail(err)
+			return
 		}
+		err := endpoint.handler(s, r)
 		if err != nil {
 			r.fail(err)
 		}
