@@ -29,12 +29,13 @@ const (
 // authenticate finds out whose key the request has. It sets r.key, or leaves it nil if there is none that
 // is valid; r.keyGiven then says whether one was tried. Without any keys, whatever is given is ignored.
 func (s *Server) authenticate(r *request, endpoint *route) {
-	sum, given := r.credentials(endpoint.live)
+	if r.locked = s.keys.Any(); r.locked {
+		if sum, given := r.credentials(endpoint.live); given {
+			r.keyGiven, r.key = true, s.keys.find(sum, r.received)
+		}
+	}
 	if endpoint.live { // it is no parameter of the endpoint's, and nobody needs to see it any more
 		r.http.QueryArgs().Del(keyParameter)
-	}
-	if r.locked = s.keys.Any(); r.locked && given {
-		r.keyGiven, r.key = true, s.keys.find(sum, r.received)
 	}
 }
 

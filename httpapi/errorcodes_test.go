@@ -6,10 +6,13 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/flopynet/collector/engine"
 )
 
 // codeServers are servers in the states that the codes need.
@@ -19,6 +22,8 @@ type codeServers struct {
 	limited *testServer // one read an hour, and that one is used up
 	hasty   *testServer // its queries have no time
 	closing *testServer // it is about to stop
+	late    *testServer // its export has expired
+	expired string      // the path of that export's file
 }
 
 func startCodeServers(t *testing.T) *codeServers {
@@ -31,6 +36,12 @@ func startCodeServers(t *testing.T) *codeServers {
 		hasty:   startServer(t, Options{QueryTimeout: time.Nanosecond}),
 		closing: startServer(t, Options{}),
 	}
+	var clock atomic.Int64
+	clock.Store(time.Date(2025, 6, 16, 10, 30, 0, 0, time.UTC).UnixNano())
+	s.late = startEngine(t, engine.Options{Now: func() time.Time { return time.Unix(0, clock.Load()) }}, Options{ExportPatience: time.Minute})
+	s.expired = s.late.wantExport(seedJob, http.StatusOK, "completed")["download_url"].(string)
+	s.late.server.options.Exports.Close()
+	clock.Add(int64(24 * time.Hour))
 	s.limited.getJSON("/metrics/query?metric=a")
 	s.hasty.write("a", "", nil, "2024-01-15T10:00:00Z", 1.0)
 	s.closing.server.SetReady(false)
@@ -65,6 +76,7 @@ func codeRows() []codeRow {
 		{"RESOURCE_NOT_FOUND", 404, open, "DELETE", "/admin/keys/nobody", "", nil, nil, []string{"name"}},
 		{"METHOD_NOT_ALLOWED", 405, open, "PUT", query, "", nil, map[string]string{"Allow": "GET, HEAD, OPTIONS"}, []string{"method", "allow"}},
 		{"CONFLICT", 409, open, "POST", "/metrics", `[{"name":"a","value":2}]`, []string{"Idempotency-Key", "used"}, nil, nil},
+		{"GONE", 410, func(s *codeServers) *testServer { return s.late }, "GET", "{expired}", "", nil, nil, []string{"issue"}},
 		{"PAYLOAD_TOO_LARGE", 413, open, "POST", "/metrics", `[` + strings.Repeat(" ", 1<<10) + `]`, nil, nil, []string{"limit", "max"}},
 		{"UNSUPPORTED_MEDIA_TYPE", 415, open, "POST", "/metrics", `[]`, []string{"Content-Type", "image/png"}, nil, nil},
 		{"LIMIT_EXCEEDED", 422, open, "GET", query + "&granularity=1s&from=2020-01-01&to=2024-01-01", "", nil, nil, []string{"limit", "max", "issue"}},
@@ -87,8 +99,9 @@ func TestEachErrorCode(t *testing.T) {
 	}
 	for _, row := range codeRows() {
 		for _, base := range bases {
-			answer := row.server(servers).do(row.method, base+row.path, []byte(row.body), append(slices.Clone(row.headers), "X-Request-ID", "asked-by-test")...)
-			name := row.code + " by " + row.method + " " + base + row.path
+			path := base + strings.Replace(row.path, "{expired}", servers.expired, 1)
+			answer := row.server(servers).do(row.method, path, []byte(row.body), append(slices.Clone(row.headers), "X-Request-ID", "asked-by-test")...)
+			name := row.code + " by " + row.method + " " + path
 			got := answer.wantError(t, row.status, row.code)
 			if got.RequestID != "asked-by-test" || answer.header.Get("Content-Type") != typeJSON {
 				t.Errorf("%s: request id %s, %v", name, got.RequestID, answer.header)
@@ -156,9 +169,6 @@ func TestErrorCodesAreAllProduced(t *testing.T) {
 	}
 	codes := document.Components.Schemas.Failure.Properties.Code.Enum
 	for _, code := range codes {
-		if code == "GONE" && !slices.ContainsFunc(allRoutes(), func(endpoint route) bool { return strings.HasPrefix(endpoint.path, "/download/") }) {
-			continue // nothing can be gone before there are downloads
-		}
 		if !produced[code] {
 			t.Errorf("no row of TestEachErrorCode produces %s", code)
 		}
