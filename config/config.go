@@ -27,6 +27,7 @@ type Config struct {
 	Processing     Processing `yaml:"processing"`
 	Exports        Exports    `yaml:"exports"`
 	Alerting       Alerting   `yaml:"alerting"`
+	Webhooks       Webhooks   `yaml:"webhooks"`
 }
 
 // Log says what is logged.
@@ -86,6 +87,11 @@ type Thresholds struct {
 type Exports struct {
 	MaxBytes int64         `yaml:"max_bytes" api:"restart"` // of all files together; beyond it, no further export is made
 	Keep     time.Duration `yaml:"keep" api:"restart"`      // how long a file can be downloaded
+}
+
+// Webhooks says where pipelines may send rows, beside public addresses.
+type Webhooks struct {
+	Allowed []string `yaml:"allowed" api:"fixed"` // hosts' names, addresses and networks such as 10.1.2.0/24
 }
 
 // The values of WAL.Sync.

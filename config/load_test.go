@@ -23,6 +23,7 @@ func TestParseFile(t *testing.T) {
 listen: ["127.0.0.1:8000", "127.0.0.1:8081"]
 insecure: true
 allowed_hosts: [metrics.lab]
+webhooks: {allowed: [hooks.lab, 10.1.2.0/24]}
 data_dir: /var/lib/collector
 self_metrics: false
 auth:
@@ -61,7 +62,7 @@ alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5
 `, change: func(c *Config) {
 			*c = Config{
 				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
-				AllowedHosts: []string{"metrics.lab"}, DataDir: "/var/lib/collector",
+				AllowedHosts: []string{"metrics.lab"}, Webhooks: Webhooks{Allowed: []string{"hooks.lab", "10.1.2.0/24"}}, DataDir: "/var/lib/collector",
 				Auth: Auth{Keys: []APIKey{
 					{Name: "dash", Role: RoleRead, Secret: "dash:secret"},
 					{Name: "edge-7", Role: RoleWrite, Secret: "edge-secret", Sources: []string{"edge-7", "spare"}},

@@ -49,6 +49,7 @@ type Overrides struct {
 	Alerting       *bool          `name:"alerting-enabled" env:"COLLECTOR_ALERTING_ENABLED" help:"Raise events when a threshold is crossed (default true; there is no threshold by default)."`
 	AlertQueue     *int64         `name:"alerting-thresholds-queue-size" env:"COLLECTOR_ALERTING_THRESHOLDS_QUEUE_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement beyond which an event is raised."`
 	AlertRate      *float64       `name:"alerting-thresholds-ingestion-rate" env:"COLLECTOR_ALERTING_THRESHOLDS_INGESTION_RATE" placeholder:"N" help:"Samples a second beyond which an event is raised."`
+	Webhooks       []string       `name:"webhooks-allowed" env:"COLLECTOR_WEBHOOKS_ALLOWED" placeholder:"HOST" help:"Host, address or network such as 10.1.2.0/24 that pipelines may send rows to, beside public addresses; may be repeated."`
 }
 
 // Apply replaces the settings that were given.
@@ -64,6 +65,9 @@ func (o Overrides) Apply(c *Config) {
 	}
 	replace(&c.Auth.Username, o.Username)
 	replace(&c.Auth.Password, o.Password)
+	if o.Webhooks != nil {
+		c.Webhooks.Allowed = o.Webhooks
+	}
 	replace(&c.Insecure, o.Insecure)
 	if o.TrustedProxies != nil {
 		c.TrustedProxies = o.TrustedProxies

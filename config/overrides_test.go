@@ -57,7 +57,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 		LogAccess: &yes, SlowQuery: &duration, DataDir: &text, SelfMetrics: &yes, LogLevel: &text, WALSync: &text,
 		SyncInterval: &duration, RetentionDays: &number, Retention5m: &age, Retention1h: &age, MaxSeries: &number, MaxNewSeries: &number,
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
-		FlushInterval: &duration, WorkerThreads: &number, ExportsMax: &large, ExportsKeep: &duration, Compression: &yes, BatchSize: &number,
+		FlushInterval: &duration, WorkerThreads: &number, ExportsMax: &large, ExportsKeep: &duration, Compression: &yes, BatchSize: &number, Webhooks: []string{"w"},
 		Alerting: &yes, AlertQueue: &large, AlertRate: &rate,
 	}.Apply(&got)
 	want := Config{
@@ -72,6 +72,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 		Processing: Processing{BufferSize: 7, FlushInterval: duration, WorkerThreads: 7},
 		Exports:    Exports{MaxBytes: 8, Keep: duration},
 		Alerting:   Alerting{Enabled: true, Thresholds: Thresholds{QueueSize: &large, IngestionRate: &rate}},
+		Webhooks:   Webhooks{Allowed: []string{"w"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

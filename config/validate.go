@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,13 @@ func (c Config) Validate() error {
 	reject(knownSync, "wal.sync", strconv.Quote(c.WAL.Sync), "valid are always, interval and off")
 	for _, name := range c.AllowedHosts {
 		reject(name != "" && !strings.ContainsAny(name, ":/ "), "allowed_hosts", strconv.Quote(name), "it must be a name without scheme and port, such as metrics.lab")
+	}
+	for _, entry := range c.Webhooks.Allowed {
+		_, notNetwork := netip.ParsePrefix(entry)
+		_, notAddress := netip.ParseAddr(strings.Trim(entry, "[]"))
+		isName := entry != "" && !strings.ContainsAny(entry, "/: *[]")
+		reject(notNetwork == nil || notAddress == nil || isName, "webhooks.allowed", strconv.Quote(entry),
+			"it must be a host's name, an address, or a network such as 10.1.2.0/24")
 	}
 	problems = append(problems,
 		within("wal.sync_interval", c.WAL.SyncInterval, minSyncInterval, maxInterval),

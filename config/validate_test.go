@@ -29,6 +29,7 @@ func TestValidate(t *testing.T) {
 		{"no port", listen("127.0.0.1"), `listen is "127.0.0.1"; valid is host:port`},
 		{"port too large", listen("127.0.0.1:65536"), "a port from 0 to 65535"},
 		{"named port", listen("127.0.0.1:http"), "a port from 0 to 65535"},
+		{"webhook with a port", func(c *Config) { c.Webhooks.Allowed = []string{"hooks.lab", "10.0.0.0/8", "::1", "a:80"} }, `webhooks.allowed is "a:80"`},
 		{"host with port", func(c *Config) { c.AllowedHosts = []string{"ok", "metrics.lab:8000"} }, `allowed_hosts is "metrics.lab:8000"`},
 		{"origins", func(c *Config) { c.CORS.AllowedOrigins = []string{"*", "https://dash.lab", "http://[::1]:3000"} }, ""},
 		{"origin with a path", func(c *Config) { c.CORS.AllowedOrigins = []string{"https://dash.lab/"} }, `cors.allowed_origins is "https://dash.lab/"; valid are *`},

@@ -108,6 +108,7 @@ func TestConfigRefusesWhole(t *testing.T) {
 		{`{"storage":{"retention_days":60},"listen":["0.0.0.0:80"]}`, "FORBIDDEN", 403, map[string]any{"field": "listen"}},
 		{`{"storage":{"retention_days":60},"insecure":true}`, "FORBIDDEN", 403, map[string]any{"field": "insecure"}},
 		{`{"storage":{"retention_days":60},"data_dir":"/tmp"}`, "FORBIDDEN", 403, map[string]any{"field": "data_dir"}},
+		{`{"webhooks":{"allowed":["10.0.0.0/8"]}}`, "FORBIDDEN", 403, map[string]any{"field": "webhooks.allowed"}},
 		{`{"storage":{"retention_days":60},"allowed_hosts":["evil.example"]}`, "FORBIDDEN", 403, map[string]any{"field": "allowed_hosts"}},
 		{`{"storage":{"retention_days":60}`, "INVALID_REQUEST", 400, nil},
 		{`null`, "INVALID_REQUEST", 400, map[string]any{"issue": "it must be an object"}},

@@ -18,6 +18,7 @@ import (
 	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/internal/export"
 	"github.com/flopynet/collector/internal/telemetry"
+	"github.com/flopynet/collector/pipeline"
 )
 
 // Options configures a Server. The zero value is ready for use.
@@ -140,7 +141,8 @@ type Server struct {
 	telemetry *telemetry.Telemetry // our own metrics
 	streams   *streams
 
-	underway underway // requests that must not be done twice
+	underway  underway // requests that must not be done twice
+	pipelines *pipeline.Manager
 
 	// base is cancelled when Shutdown loses its patience; all requests' contexts come from it.
 	base   context.Context

@@ -17,6 +17,7 @@ import (
 	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/httpapi"
 	"github.com/flopynet/collector/internal/export"
+	"github.com/flopynet/collector/pipeline"
 )
 
 // drainTimeout bounds how long requests under way may hold up the shutdown.
@@ -105,6 +106,11 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	options := serverOptions(settings, logger, keys, live)
 	options.Exports = exports
 	server := httpapi.New(db, options)
+	pipelines, err := openPipelines(db, server, settings, logger)
+	if err != nil {
+		return err
+	}
+	defer pipelines.Close()
 	if settings.SelfMetrics {
 		system := flopynet.StartSystem(db, flopynet.SystemOptions{Logger: logger, Stored: server.NoteStored})
 		defer system.Close()
@@ -126,6 +132,20 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 		err = fmt.Errorf("a listener failed: %w", cause)
 	}
 	return errors.Join(err, drain(server, logger))
+}
+
+// openPipelines goes on with the pipelines that are stored, and gives them to the server.
+func openPipelines(db *engine.DB, server *httpapi.Server, settings config.Config, logger *slog.Logger) (*pipeline.Manager, error) {
+	guard, err := pipeline.NewGuard(settings.Webhooks.Allowed)
+	if err != nil {
+		return nil, fmt.Errorf("webhooks.allowed: %w", err)
+	}
+	pipelines, err := pipeline.Open(db, pipeline.Options{Logger: logger, Guard: guard, Agent: "collector/" + versionNumber(), Stored: server.NoteStored})
+	if err != nil {
+		return nil, fmt.Errorf("opening the pipelines: %w", err)
+	}
+	server.SetPipelines(pipelines)
+	return pipelines, nil
 }
 
 // drain lets the requests under way finish. Not waiting for the slowest is no failure: whatever was

@@ -73,6 +73,7 @@ var onlyIn = []struct {
 	{"github.com/shirou/gopsutil", []string{"flopynet"}},
 	{"github.com/prometheus/client_golang", []string{"internal/telemetry"}},
 	{"github.com/prometheus/common/expfmt", []string{"internal/telemetry"}},
+	{"github.com/expr-lang/expr", []string{"pipeline"}},
 	{"github.com/alecthomas/kong", []string{"cmd/collector"}},
 	{"go.yaml.in/yaml", []string{"config", "httpapi"}},
 }
