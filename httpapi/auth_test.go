@@ -56,6 +56,9 @@ func TestRolesOfEveryRoute(t *testing.T) {
 	ts := startLocked(t, KeyOptions{Auth: testAuth}, Options{})
 	for _, endpoint := range allRoutes() {
 		path := strings.NewReplacer("{", "", "}", "").Replace(endpoint.path)
+		if endpoint.live {
+			path += "?nonsense=1" // or an answer wouldn't end
+		}
 		for _, base := range bases {
 			for role, headers := range map[role][]string{roleNone: nil, roleRead: bearer("reader-key"), roleWrite: bearer("writer-key"), roleAdmin: bearer("admin-key")} {
 				answer := ts.do(endpoint.method, base+path, nil, headers...)

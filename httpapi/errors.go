@@ -133,6 +133,8 @@ var unavailable = []struct {
 	{engine.ErrDiskFull, 30},
 	{engine.ErrFailed, 60},
 	{errNoMemory, 2},
+	{errTooManyLive, 5},
+	{errStopping, 10},
 	{context.Canceled, 10}, // the client is gone, or the server is stopping
 }
 

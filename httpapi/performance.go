@@ -19,6 +19,24 @@ type performanceReport struct {
 	Queries     queryPerformance       `json:"queries"`
 	Cache       cachePerformance       `json:"cache"`
 	Maintenance maintenancePerformance `json:"maintenance"`
+	Live        livePerformance        `json:"live"`
+}
+
+// livePerformance counts since the start, where it doesn't say now.
+type livePerformance struct {
+	Connections int    `json:"connections"` // WebSockets and event streams, now
+	Subscribers int    `json:"subscribers"` // now, those inside the collector too
+	QueuedBytes int64  `json:"queued_bytes"`
+	Delivered   uint64 `json:"updates_delivered"`
+	Dropped     uint64 `json:"updates_dropped"` // since a subscriber was too slow
+	Overrun     uint64 `json:"updates_overrun"` // since the collector was: for each subscriber, what it didn't look at in time
+}
+
+func (s *Server) livePerformance(w *engine.WatchStats) livePerformance {
+	return livePerformance{
+		Connections: s.live.count(), Subscribers: w.Watchers, QueuedBytes: w.QueuedBytes,
+		Delivered: w.Delivered, Dropped: w.Dropped, Overrun: w.Overrun,
+	}
 }
 
 type ingestionPerformance struct {
@@ -124,6 +142,7 @@ func (s *Server) getPerformance(r *request) error {
 		Queries:     s.queryPerformance(&stats.Cache, r.received),
 		Cache:       cachePerformanceOf(&stats.Cache),
 		Maintenance: maintenancePerformanceOf(&stats.Maintenance, r.received),
+		Live:        s.livePerformance(&stats.Watch),
 	}
 	r.respondValue(fasthttp.StatusOK, report)
 	return nil

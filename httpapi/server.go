@@ -41,11 +41,15 @@ type Options struct {
 	// take: about twice MaxDecodedBytes and MaxBodyBytes, and 128 MiB.
 	MaxInFlightBytes int64
 
-	// MaxConnections bounds the open connections. 0: 4,096.
+	// MaxConnections bounds the open connections, and so many again that are WebSockets or event streams.
+	// 0: 4,096.
 	MaxConnections int
 
 	// Config is what GET and PUT /config show and change. nil: there is nothing to show.
 	Config *config.Live
+
+	// After is how live connections wait. nil: time.After.
+	After func(time.Duration) <-chan time.Time
 
 	// AllowedHosts are names, beside localhost and IP addresses, that requests may give as Host, without
 	// a port. The rule keeps a foreign web page from reaching the collector under a name of its own.
@@ -101,6 +105,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.After == nil {
+		o.After = time.After
+	}
 	setDefault(&o.QueryTimeout, 30*time.Second)
 	setDefault(&o.ExportPatience, time.Second)
 	setDefault(&o.MaxBodyBytes, 32<<20)
@@ -140,6 +147,7 @@ type Server struct {
 
 	telemetry *telemetry.Telemetry // our own metrics
 	streams   *streams
+	live      *liveClients
 
 	underway  underway // requests that must not be done twice
 	pipelines *pipeline.Manager
@@ -164,6 +172,7 @@ func New(db *engine.DB, options Options) *Server {
 		memory:  newMemoryBudget(options.MaxInFlightBytes),
 		started: options.Now(),
 		machine: flopynet.NewMachine(options.Now),
+		live:    newLiveClients(options.MaxConnections),
 	}
 	s.telemetry = telemetry.New(db.Stats, options.Version)
 	if s.keys == nil {
@@ -200,11 +209,11 @@ func (s *Server) Serve(listener net.Listener) error {
 	return s.http.Serve(&lingerListener{Listener: listener, limit: 2 * s.options.MaxBodyBytes})
 }
 
-// Shutdown stops accepting, lets the requests that are under way finish, and returns when they have. When
+// Shutdown stops accepting, ends live connections, lets the requests that are under way finish, and returns when they have. When
 // ctx ends first, their queries are cancelled and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.SetReady(false)
-	err := s.http.ShutdownWithContext(ctx)
+	err := errors.Join(s.live.stop(ctx), s.http.ShutdownWithContext(ctx))
 	err = errors.Join(err, s.streams.wait(ctx))
 	s.cancel()
 	s.streams.running.Wait() // soon: they have been told to stop
