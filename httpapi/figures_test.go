@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,6 +53,30 @@ func (g *gate) MaybeError(op errorfs.Op) error {
 
 // String implements errorfs.Injector.
 func (g *gate) String() string { return "gate" }
+
+// holdingLog is a log whose writer waits, once, at a message.
+type holdingLog struct {
+	message string
+	held    chan struct{} // closed when the wait is over
+	once    *sync.Once
+}
+
+// Enabled implements slog.Handler, as the methods below do.
+func (l holdingLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle waits.
+func (l holdingLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == l.message {
+		l.once.Do(func() { <-l.held })
+	}
+	return nil
+}
+
+// WithAttrs changes nothing.
+func (l holdingLog) WithAttrs([]slog.Attr) slog.Handler { return l }
+
+// WithGroup changes nothing.
+func (l holdingLog) WithGroup(string) slog.Handler { return l }
 
 // leaves flattens a document; what is empty counts as a leaf.
 func leaves(prefix string, value any, into map[string]any) {
@@ -291,10 +317,13 @@ func spell(key string, number float64) string {
 // loadStages writes, reads, flushes, maintains, deletes, expires and tunes, and looks after each step.
 func loadStages(t *testing.T) (stages []stage) {
 	start := time.Date(2024, 1, 20, 0, 0, 0, 0, time.UTC)
-	var elapsed atomic.Int64 // each look at the clock takes 10 microseconds
-	now := func() time.Time { return start.Add(time.Duration(elapsed.Add(int64(10 * time.Microsecond)))) }
-	disk := newGate()
-	ts := startEngine(t, engine.Options{FS: errorfs.Wrap(vfs.Default, disk), MinChunkSamples: 1, ResultCacheBytes: 1 << 20, Now: now},
+	var elapsed, looks atomic.Int64 // each look at the clock takes 10 to 16 microseconds
+	now := func() time.Time {
+		step := 10*time.Microsecond + time.Duration(looks.Add(1)%7)*time.Microsecond
+		return start.Add(time.Duration(elapsed.Add(int64(step))))
+	}
+	disk, log := newGate(), holdingLog{message: "maintained a day", held: make(chan struct{}), once: new(sync.Once)}
+	ts := startEngine(t, engine.Options{FS: errorfs.Wrap(vfs.Default, disk), Logger: slog.New(log), MinChunkSamples: 1, ResultCacheBytes: 1 << 20, Now: now},
 		Options{Now: now, Version: "v9.9"})
 	look := func(name string) stage {
 		t.Helper()
@@ -316,7 +345,7 @@ func loadStages(t *testing.T) (stages []stage) {
 		for deadline := time.Now().Add(30 * time.Second); ; {
 			s := look(name)
 			if holds(s.leaf[leaf]) {
-				stages = append(stages, s)
+				keep(name) // both documents from after that
 				return
 			}
 			if time.Now().After(deadline) {
@@ -344,10 +373,9 @@ func loadStages(t *testing.T) (stages []stage) {
 		t.Fatal(err)
 	}
 	keep("flushed")
-	disk.set(true)
 	ts.do(http.MethodPost, "/admin/compact?wait=false", nil)
-	until("joining", "p.maintenance.job.name", func(v any) bool { return v != nil })
-	disk.set(false)
+	until("joining", "p.maintenance.job.series", func(v any) bool { return v == 1.0 })
+	close(log.held)
 	ts.postJSON("/admin/compact")
 	keep("joined")
 	ts.do(http.MethodDelete, "/metrics?metric=b&from=2024-01-19T10:01:00Z&to=2024-01-19T10:03:00Z", nil)
