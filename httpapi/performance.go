@@ -40,7 +40,7 @@ type storagePerformance struct {
 	SamplesInChunks  uint64   `json:"samples_in_chunks"` // overwritten and deleted ones count until maintenance has dropped them
 	RetentionPolicy  string   `json:"retention_policy"`  // of raw samples, by default
 	RetentionDays    float64  `json:"retention_days"`    // the same; 0: for ever
-	OldestData       *string  `json:"oldest_data"`       // the first sample; null: there is none
+	OldestData       *string  `json:"oldest_data"`       // the first sample, or where retention begins while it hides some that are stored; null: there is none
 	SamplesInMemory  int64    `json:"samples_in_memory"`
 }
 
