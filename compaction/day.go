@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -127,6 +128,28 @@ func (d *Day) take() error {
 	d.chunks = append(d.chunks, c)
 	d.runs.AddBlock(c.block, key.Seq, hidden)
 	return nil
+}
+
+// Stored returns what the chunks of the current series hold: samples, overwritten and hidden ones included, and
+// bytes of keys and values.
+func (d *Day) Stored() (samples, bytes int) {
+	for i := range d.chunks {
+		samples += d.chunks[i].block.Count()
+		bytes += d.chunks[i].bytes
+	}
+	return samples, bytes
+}
+
+// Oldest returns the time of the current series' first sample: one that isn't hidden, if its samples were read.
+func (d *Day) Oldest() int64 {
+	if d.loaded && len(d.times) > 0 {
+		return d.times[0]
+	}
+	oldest := int64(math.MaxInt64)
+	for i := range d.chunks {
+		oldest = min(oldest, d.chunks[i].block.MinTime())
+	}
+	return oldest
 }
 
 // Samples returns all samples of the current series that are not hidden. The slices are the Day's and hold

@@ -14,6 +14,8 @@ import (
 type Joined struct {
 	ChunksIn, ChunksOut int
 	BytesIn, BytesOut   int // of keys and values
+	SamplesIn           int // overwritten and hidden ones included
+	SamplesOut          int
 	Emptied             bool
 }
 
@@ -23,6 +25,8 @@ func (j *Joined) Add(other Joined) {
 	j.ChunksOut += other.ChunksOut
 	j.BytesIn += other.BytesIn
 	j.BytesOut += other.BytesOut
+	j.SamplesIn += other.SamplesIn
+	j.SamplesOut += other.SamplesOut
 }
 
 // Join replaces the small, the overlapping and the partly deleted chunks of the current series by ones that
@@ -77,6 +81,7 @@ func (d *Day) joinPieces(b *pebble.Batch, pieces []piece, compacted uint64, done
 		}
 		done.ChunksIn++
 		done.BytesIn += input.bytes
+		done.SamplesIn += input.block.Count()
 	}
 	from, to := pieces[0].from, pieces[len(pieces)-1].to
 	for ; from < to; from += chunk.MaxSamples {
@@ -89,6 +94,7 @@ func (d *Day) joinPieces(b *pebble.Batch, pieces []piece, compacted uint64, done
 		}
 		done.ChunksOut++
 		done.BytesOut += len(d.key) + len(d.value)
+		done.SamplesOut += end - from
 	}
 	return nil
 }

@@ -81,6 +81,9 @@ func (f *flusher) image() error {
 		if f.times, f.values, err = runs.Append(f.times, f.values, model.MinTime, model.MaxTime+1); err != nil {
 			return fmt.Errorf("series %d: %w", id, err)
 		}
+		if before := len(ids); before < len(f.times) {
+			f.oldestKept = min(f.oldestKept, f.times[before])
+		}
 		for len(ids) < len(f.times) {
 			ids = append(ids, id)
 		}

@@ -29,7 +29,8 @@ func TestCheckpointExample(t *testing.T) {
 
 func TestPartitionStateExample(t *testing.T) {
 	want := doctest.Example(t, "partition-state")
-	meta := partitionMeta{RolledThrough: 1_728_021_600_000_000_000, Flushed: 42, Compacted: 40}
+	meta := partitionMeta{RolledThrough: 1_728_021_600_000_000_000, Flushed: 42, Compacted: 40,
+		Stored: storedCount{Known: true, Samples: 1000, Bytes: 2000, Oldest: 1_728_000_000_000_000_000}}
 	if got := encodePartitionMeta(meta); !bytes.Equal(got, want) {
 		t.Fatalf("%+v is encoded as %x, the document says %x", meta, got, want)
 	}

@@ -47,8 +47,9 @@ type dayJob struct {
 	day      *compaction.Day
 	tiers    []*jobTier
 	batch    *pebble.Batch
-	visited  int // series, in all
-	series   int // of them in the batch
+	visited  int         // series, in all
+	stored   storedCount // that the day has now, but for what was flushed since the snapshot
+	series   int         // of them in the batch
 	done     compaction.Joined
 	hours    rollup.Sketches
 	began    time.Time
@@ -164,6 +165,17 @@ func (j *dayJob) open() (err error) {
 
 // visit does what there is to do for the current series of the walk.
 func (j *dayJob) visit() error {
+	before := j.done
+	err := j.work()
+	samples, bytes := j.day.Stored()
+	joined := j.done
+	j.stored.add(samples+joined.SamplesOut-before.SamplesOut-joined.SamplesIn+before.SamplesIn,
+		bytes+joined.BytesOut-before.BytesOut-joined.BytesIn+before.BytesIn, j.day.Oldest())
+	return err
+}
+
+// work does what there is to do for the current series.
+func (j *dayJob) work() error {
 	id, nameID := j.day.Series()
 	deleted := slices.ContainsFunc(j.deletes, func(t tombstone) bool { return t.series.Contains(id) })
 	if j.deletes != nil && !deleted {
@@ -291,6 +303,8 @@ func (j *dayJob) finish() error {
 		}
 	} else if !j.broken.IsEmpty() {
 		return fmt.Errorf("%w: %d series have damaged points", compaction.ErrCorrupt, j.broken.Len())
+	} else if err := j.finishCount(); err != nil {
+		return err
 	}
 	j.count()
 	return nil
@@ -302,7 +316,7 @@ func (j *dayJob) finishState() error {
 	db.flush.mu.Lock()
 	defer db.flush.mu.Unlock()
 	state, _ := db.partitionState(model.TierRaw, j.number)
-	state.meta.RolledThrough = j.through
+	state.meta.RolledThrough, state.meta.Stored = j.through, j.storedNow(state.meta.Stored)
 	if j.join {
 		state.meta.Compacted = j.newest
 	}
@@ -326,6 +340,32 @@ func (j *dayJob) finishState() error {
 			p.fresh -= j.fresh
 		}
 	})
+	return nil
+}
+
+// storedNow returns what the day holds when the state says so much of it.
+func (j *dayJob) storedNow(state storedCount) storedCount {
+	now := j.stored
+	now.Known = true
+	now.merge(state.since(j.meta.Stored))
+	return now
+}
+
+// finishCount notes what a job that was for deletes alone has left.
+func (j *dayJob) finishCount() error {
+	db := j.db
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
+	state, _ := db.partitionState(model.TierRaw, j.number)
+	state.meta.Stored = j.storedNow(state.meta.Stored)
+	if err := putPartition(j.batch, model.TierRaw, j.number, state.meta); err != nil {
+		return err
+	}
+	if err := j.batch.Commit(pebble.NoSync); err != nil {
+		return err
+	}
+	j.batch.Reset()
+	db.updatePartition(model.TierRaw, j.number, func(p *partition) { p.meta.Stored = state.meta.Stored })
 	return nil
 }
 

@@ -47,6 +47,7 @@ type DB struct {
 	diskFull atomic.Bool
 
 	fsyncs fsyncTimes
+	oldest oldestInHead
 
 	flush       flushState
 	store       storeState
@@ -97,6 +98,7 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	db.tuned.Store(&tuned{Tuning: opts.tuning().withDefaults()})
 	db.retune = make(chan struct{}, 1)
+	db.oldest.init()
 	db.jobs.request = make(chan struct{}, 1)
 	db.jobs.sweep = true // an earlier process may not have come to it
 	db.flush.request = make(chan struct{}, 1)
@@ -252,6 +254,7 @@ func (db *DB) Stats() Stats {
 		Watch:           db.watch.stats(),
 	}
 	db.fsyncs.add(&stats)
+	db.storedStats(&stats)
 	if err := db.enter(); err != nil {
 		stats.WriteError = err
 	} else {

@@ -99,6 +99,7 @@ func (db *DB) flushHead(all bool) error {
 	barrier.barrier = func(c cut) {
 		at = c
 		if at.lsn > db.flush.checkpoint {
+			db.oldest.freeze()
 			frozen = db.head.Freeze(db.period(), uint64(c.lsn))
 		}
 	}
@@ -131,12 +132,14 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 	err := f.write(units)
 	if err != nil {
 		f.abandon()
+		db.oldest.thaw(db.oldest.frozen.Load())
 		db.noteUnits(units...)
 		db.flush.unsaved = f.newNames
 		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...), db.hiddenSince))
 	}
 	db.flush.checkpoint, db.flush.defined, db.flush.unsaved = at.lsn, at.defined, nil
 	f.publish()
+	db.oldest.thaw(f.oldestKept)
 	db.head.Release(f.written)
 	db.events.release(f.events)
 	db.answers.release(f.answers, f.answersBefore)

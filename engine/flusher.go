@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -36,7 +37,8 @@ type flusher struct {
 	answers       []keptAnswer
 	answersBefore wal.LSN // older ones are dropped
 	chunks        int
-	expired       int // samples that are dropped, because those of their day are
+	oldestKept    int64 // time of the oldest sample that stays in the head
+	expired       int   // samples that are dropped, because those of their day are
 
 	key, value []byte
 	times      []int64
@@ -47,6 +49,8 @@ type flusher struct {
 type touched struct {
 	posted  *index.Set           // series that the partition didn't have
 	chunks  int                  // written to it
+	stored  storedCount          // in these
+	after   storedCount          // in the partition, once they are in it
 	through int64                // changes before it are marked
 	changed map[int64]*index.Set // by hour since the epoch
 }
@@ -58,6 +62,8 @@ func newFlusher(db *DB, at cut, samples int) *flusher {
 		batch:   db.chunks.NewBatchWithSize(min(8*samples, flushBatchBytes+flushBatchBytes/8)),
 		expiry:  db.expiry.load(),
 		touched: make(map[model.Partition]*touched),
+
+		oldestKept: math.MaxInt64,
 	}
 }
 
@@ -182,7 +188,10 @@ func (f *flusher) writeGroup(ids []model.SeriesID) error {
 func (f *flusher) states() error {
 	for number, t := range f.touched {
 		known, _ := f.db.partitionState(model.TierRaw, number)
-		known.meta.Flushed = f.at.lsn
+		t.after = known.meta.Stored
+		t.after.Known = t.after.Known || known.meta.Flushed == 0 // nothing that counts was in it
+		t.after.merge(t.stored)
+		known.meta.Flushed, known.meta.Stored = f.at.lsn, t.after
 		if err := putPartition(f.batch, model.TierRaw, number, known.meta); err != nil {
 			return err
 		}
@@ -214,7 +223,7 @@ func (f *flusher) publish() {
 	now := f.db.opts.Now().UnixNano()
 	for number, t := range f.touched {
 		f.db.updatePartition(model.TierRaw, number, func(p *partition) {
-			p.meta.Flushed = f.at.lsn
+			p.meta.Flushed, p.meta.Stored = f.at.lsn, t.after
 			p.fresh += t.chunks
 			p.flushedAt = now
 			if p.series != nil {
@@ -332,6 +341,7 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 			Series: id, MinTime: minTime, Seq: uint64(f.at.lsn)})
 		f.value = seal(f.value[:0], f.key)
 		f.chunks++
+		t.stored.add(count, len(f.key)+len(f.value), minTime)
 		return f.batch.Set(f.key, f.value, nil)
 	}
 	if len(view.Late) == 0 {

@@ -21,6 +21,10 @@ type Stats struct {
 	WALFsyncTime    time.Duration                // total since the start
 	WALFsyncTimes   [len(FsyncBounds) + 1]uint64 // of them, by FsyncBounds; the last took longer than all
 	DiskBytes       uint64                       // of the chunk store
+	StoredSamples   uint64                       // in chunks; overwritten and deleted ones count until maintenance has dropped them
+	StoredBytes     uint64                       // of these chunks, with their keys
+	HasOldest       bool                         // there are samples
+	Oldest          int64                        // time of the oldest sample, ns; one that is deleted counts until maintenance has dropped it; where retention begins while it hides some
 	LastFlush       time.Time                    // zero: not since the start
 	WriteError      error                        // why writes are refused, or nil
 

@@ -21,21 +21,25 @@ type partitionMeta struct {
 
 	Flushed   wal.LSN // seq of the newest chunks
 	Compacted wal.LSN // chunks up to this seq were joined
+
+	Stored storedCount // raw partitions only
 }
 
-// metaVersion begins the value of a partitionMeta. The bare version 0 has no fields.
-const metaVersion = 1
+// metaVersion begins the value of a partitionMeta. The bare version 0 has no fields, 1 lacks what is stored.
+const metaVersion = 2
 
 func encodePartitionMeta(m partitionMeta) []byte {
 	value := binary.AppendUvarint(nil, metaVersion)
 	value = binary.AppendUvarint(value, uint64(m.RolledThrough))
 	value = binary.AppendUvarint(value, uint64(m.Flushed))
-	return binary.AppendUvarint(value, uint64(m.Compacted))
+	value = binary.AppendUvarint(value, uint64(m.Compacted))
+	return m.Stored.appendTo(value)
 }
 
 func decodePartitionMeta(value []byte) (partitionMeta, error) {
-	var fields [4]uint64
-	for i := range fields {
+	var fields [7]uint64
+	count := len(fields)
+	for i := 0; i < count; i++ {
 		field, n := binary.Uvarint(value)
 		if n <= 0 {
 			return partitionMeta{}, fmt.Errorf("%w: the state of a partition is cut short", ErrCorrupt)
@@ -44,11 +48,15 @@ func decodePartitionMeta(value []byte) (partitionMeta, error) {
 		if i == 0 && field == 0 && len(value) == 0 {
 			return partitionMeta{Flushed: 1}, nil
 		}
+		if i == 0 && field == 1 {
+			count = 4
+		}
 	}
-	if fields[0] != metaVersion || len(value) > 0 {
+	if fields[0] != metaVersion && fields[0] != 1 || len(value) > 0 {
 		return partitionMeta{}, fmt.Errorf("%w: the state of a partition has version %d and %d bytes too many", ErrCorrupt, fields[0], len(value))
 	}
-	return partitionMeta{RolledThrough: int64(fields[1]), Flushed: wal.LSN(fields[2]), Compacted: wal.LSN(fields[3])}, nil
+	return partitionMeta{RolledThrough: int64(fields[1]), Flushed: wal.LSN(fields[2]), Compacted: wal.LSN(fields[3]),
+		Stored: storedCountOf(fields[4], fields[5], fields[6])}, nil
 }
 
 // partition is a stored partition as the engine knows it.

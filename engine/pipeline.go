@@ -415,6 +415,7 @@ func (p *pipeline) applySamples(lsn wal.LSN, c *commit) {
 		p.db.setUnit(change.id, change.unit)
 	}
 	p.db.changes.note(c.times, uint64(lsn))
+	p.db.oldest.note(c.times)
 	p.applier.Apply(c.ids, c.times, c.values)
 	p.db.accepted.Add(uint64(len(c.ids)))
 	p.db.watch.publishSamples(lsn, c)

@@ -104,6 +104,7 @@ func (r *replay) dispatch(batch *replayBatch) error {
 		r.dropLost(batch)
 	}
 	r.samples += len(batch.ids)
+	r.db.oldest.note(batch.times)
 	batch.pending.Store(int32(len(r.workers)))
 	r.idle.Add(len(r.workers))
 	for _, queue := range r.workers {
@@ -334,5 +335,6 @@ func (r *replay) flushIfFull() error {
 	if at.lsn == r.db.flush.checkpoint {
 		return nil
 	}
+	r.db.oldest.freeze()
 	return r.db.flushFrozen(at, r.db.head.Freeze(r.db.period(), uint64(at.lsn)), false)
 }

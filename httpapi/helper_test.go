@@ -62,8 +62,9 @@ func serveStore(t testing.TB, dir string, store engine.Options, options Options,
 	if err != nil {
 		t.Fatal(err)
 	}
+	accepting := &noticedListener{Listener: listener, begun: make(chan struct{})}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(listener) }()
+	go func() { served <- s.Serve(accepting) }()
 	s.SetReady(true)
 	transport := &http.Transport{DisableCompression: true}
 	ts := &testServer{
@@ -72,6 +73,7 @@ func serveStore(t testing.TB, dir string, store engine.Options, options Options,
 	}
 	end := sync.OnceFunc(func() {
 		transport.CloseIdleConnections()
+		<-accepting.begun // a Shutdown that comes before it knows of no listener, and Serve never ends
 		if err := s.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
 			t.Errorf("shutdown: %v", err)
 		}
@@ -85,6 +87,18 @@ func serveStore(t testing.TB, dir string, store engine.Options, options Options,
 	})
 	t.Cleanup(end)
 	return ts, end
+}
+
+// noticedListener tells when it is first asked for a connection.
+type noticedListener struct {
+	net.Listener
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (l *noticedListener) Accept() (net.Conn, error) {
+	l.once.Do(func() { close(l.begun) })
+	return l.Listener.Accept()
 }
 
 // reply is an answer that was read to its end.

@@ -54,10 +54,11 @@ type ingestionPerformance struct {
 type storagePerformance struct {
 	TotalSize        string   `json:"total_size"` // chunks and write-ahead log
 	TotalSizeBytes   int64    `json:"total_size_bytes"`
-	CompressionRatio *float64 `json:"compression_ratio"` // null: how many samples are stored isn't counted
+	CompressionRatio *float64 `json:"compression_ratio"` // bytes of chunks and their keys, for each 16 of the samples in them; null: there are none
+	SamplesInChunks  uint64   `json:"samples_in_chunks"` // overwritten and deleted ones count until maintenance has dropped them
 	RetentionPolicy  string   `json:"retention_policy"`  // of raw samples, by default
 	RetentionDays    float64  `json:"retention_days"`    // the same; 0: for ever
-	OldestData       *string  `json:"oldest_data"`       // null: not known
+	OldestData       *string  `json:"oldest_data"`       // the first sample, or where retention begins while it hides some that are stored; null: there is none
 	SamplesInMemory  int64    `json:"samples_in_memory"`
 }
 
@@ -157,13 +158,24 @@ func (s *Server) ingestion(stats *engine.Stats, now time.Time) ingestionPerforma
 	}
 }
 
+// rawSampleBytes is what a sample takes that is not compressed: its time and its value.
+const rawSampleBytes = 16
+
 func formatRate(perSecond float64) string { return fmt.Sprintf("%.0f metrics/sec", perSecond) }
 
 func storagePerformanceOf(stats *engine.Stats, retention engine.RetentionPolicy) storagePerformance {
 	size := int64(stats.DiskBytes) + stats.WALBytes
 	p := storagePerformance{
 		TotalSize: formatBytes(uint64(size)), TotalSizeBytes: size,
-		RetentionPolicy: "forever", SamplesInMemory: stats.HeadSamples,
+		RetentionPolicy: "forever", SamplesInMemory: stats.HeadSamples, SamplesInChunks: stats.StoredSamples,
+	}
+	if stats.StoredSamples > 0 {
+		ratio := float64(stats.StoredBytes) / float64(stats.StoredSamples*rawSampleBytes)
+		p.CompressionRatio = &ratio
+	}
+	if stats.HasOldest {
+		oldest := formatTime(stats.Oldest)
+		p.OldestData = &oldest
 	}
 	if raw := retention.Of(0).Tier(model.TierRaw); raw != engine.KeepForever {
 		p.RetentionDays = raw.Hours() / 24
