@@ -64,8 +64,8 @@ func startPipelines(t *testing.T, options Options, pipelines pipeline.Options, a
 	return ts
 }
 
-// seedTime is an hour's end in the seed's day.
-func seedTime() time.Time { return time.Date(2024, 1, 15, 11, 0, 0, 0, time.UTC) }
+// seedHour is an hour's end in the seed's day.
+func seedHour() time.Time { return time.Date(2024, 1, 15, 11, 0, 0, 0, time.UTC) }
 
 // offline lets no attempt at a delivery leave the machine.
 func offline(parent context.Context, _ time.Duration) (context.Context, context.CancelFunc) {
@@ -79,7 +79,7 @@ func (ts *testServer) postPipeline(body string, headers ...string) reply {
 	return ts.do(http.MethodPost, "/metrics/pipeline", []byte(body), append([]string{"Content-Type", "application/json"}, headers...)...)
 }
 
-func (ts *testServer) writeSeed() {
+func (ts *testServer) writeSeedPipeline() {
 	ts.t.Helper()
 	tags := []string{"source", "fl_server", "host", "fl-server-01", "experiment_id", "exp_001"}
 	ts.write("cpu_usage", "percent", tags, "2024-01-15T10:30:00Z", 45.2, "2024-01-15T10:31:00Z", 47.8, "2024-01-15T10:36:00Z", 50.0)
@@ -89,8 +89,8 @@ func (ts *testServer) writeSeed() {
 }
 
 func TestSeedPipeline(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{Deadline: offline})
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{Deadline: offline})
+	ts.writeSeedPipeline()
 	answer := ts.postPipeline(seedPipeline)
 	got := decodeJSON(t, answer.body)
 	if answer.status != http.StatusCreated || got["name"] != "experiment_summary" || got["status"] != "completed" || got["row_count"] != 2.0 {
@@ -130,8 +130,8 @@ func TestSeedPipeline(t *testing.T) {
 
 // TestPipelineFaults holds each fault against its field and what is said of it.
 func TestPipelineFaults(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{Deadline: offline})
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{Deadline: offline})
+	ts.writeSeedPipeline()
 	const window = `{"operation":"aggregate","params":{"window":"5m","functions":["avg","max"]}}`
 	steps := func(steps string) string { return `{"name":"n","pipeline":[` + steps + `]}` }
 	after := func(step string) string { return steps(window + "," + step) }
@@ -200,8 +200,8 @@ func TestPipelineWebhook(t *testing.T) {
 	got := make(chan *http.Request, 10)
 	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r }))
 	t.Cleanup(hook.Close)
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{}, "127.0.0.1")
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{}, "127.0.0.1")
+	ts.writeSeedPipeline()
 	body := strings.Replace(seedPipeline, `"url": "https://your-system.com/webhook"`, `"url": "`+hook.URL+`/secret-path", "secret": "hush"`, 1)
 	answer := ts.postPipeline(body)
 	if answer.status != http.StatusCreated || strings.Contains(string(answer.body), "hush") {
@@ -233,8 +233,8 @@ func TestPipelineWebhook(t *testing.T) {
 }
 
 func TestPipelineSchedule(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{})
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{})
+	ts.writeSeedPipeline()
 	rule := `{"name":"rule","schedule":"1m","pipeline":[{"operation":"filter","params":{"metric":"cpu_usage"}},
 		{"operation":"aggregate","params":{"group_by":"host"}},{"operation":"transform","params":{"formula":"avg_cpu_usage / 100"}}],
 		"output":{"destination":"metric","metric":"cpu_share","tags":{"made_by":"rule"}}}`
@@ -274,8 +274,8 @@ func TestPipelineSchedule(t *testing.T) {
 }
 
 func TestPipelineRanges(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{})
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{})
+	ts.writeSeedPipeline()
 	got := decodeJSON(t, ts.postPipeline(`{"name":"n","pipeline":[{"operation":"aggregate","params":{"functions":"count,p50","group_by":["experiment_id"]}},
 		{"operation":"sort","params":{"by":"count_cpu_usage","order":"desc"}},{"operation":"limit","params":{"count":1}}],
 		"start":"2024-01-15T10:30:30Z","end":"2024-01-15T10:40:00Z"}`).body)
@@ -288,9 +288,9 @@ func TestPipelineRanges(t *testing.T) {
 
 // TestPipelineRoles lets a reader run what only answers, and no more, and shows only an admin a webhook's address.
 func TestPipelineRoles(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{Deadline: offline})
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{Deadline: offline})
 	ts.openKeys(KeyOptions{Auth: testAuth})
-	ts.writeSeed()
+	ts.writeSeedPipeline()
 	ts.postPipeline(seedPipeline, bearer("reader-key")...).wantError(t, http.StatusForbidden, "FORBIDDEN")
 	if answer := ts.postPipeline(seedPipeline, bearer("admin-key")...); answer.status != http.StatusCreated {
 		t.Errorf("%d %s", answer.status, answer.body)
@@ -312,8 +312,8 @@ func TestPipelineRoles(t *testing.T) {
 
 // TestPipelineQueueFull says plainly that no more deliveries can wait.
 func TestPipelineQueueFull(t *testing.T) {
-	ts := startPipelines(t, Options{Now: seedTime}, pipeline.Options{Deadline: offline, MaxPending: 1})
-	ts.writeSeed()
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{Deadline: offline, MaxPending: 1})
+	ts.writeSeedPipeline()
 	if answer := ts.postPipeline(seedPipeline); answer.status != http.StatusCreated {
 		t.Fatalf("%d %s", answer.status, answer.body)
 	}
