@@ -187,10 +187,12 @@ func (h *watchHub) subscribe(s *subscription) {
 	if w.closed {
 		return
 	}
-	w.subscriptions = append(w.subscriptions, s)
 	if w.live {
+		h.deliverUpTo(h.ring.end.Load()) // what was written before isn't for this subscription
 		h.interests.add(s)
-	} else {
+	}
+	w.subscriptions = append(w.subscriptions, s)
+	if !w.live {
 		w.signal() // it catches up
 	}
 }
@@ -270,10 +272,22 @@ func (h *watchHub) round() (woken int, more bool) {
 	return woken, more
 }
 
+// deliverUpTo delivers what lies before the entry with this number. The caller holds h.mu.
+func (h *watchHub) deliverUpTo(number uint64) {
+	for h.cursor.block != nil && h.cursor.number() < number && h.deliverLocked() {
+		h.wakeUp() // the loop wakes those for whom something came
+	}
+}
+
 // deliverBlock delivers what the block under the cursor has. It reports whether there was anything.
 func (h *watchHub) deliverBlock() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.deliverLocked()
+}
+
+// deliverLocked is deliverBlock for who holds h.mu.
+func (h *watchHub) deliverLocked() bool {
 	if h.cursor.block == nil {
 		return false
 	}

@@ -185,6 +185,13 @@ var figures = map[string]figure{
 	"p.cache.bytes":     perfNumber,
 	"p.cache.max_bytes": {varies: true, at: map[string]any{"fresh": float64(1 << 20), "tuned": 0.0}},
 
+	"p.live.connections":       {varies: true, at: map[string]any{"fresh": 0.0, "watched": 1.0}},
+	"p.live.subscribers":       {varies: true, at: map[string]any{"fresh": 0.0, "written": 2.0, "watched": 3.0}},
+	"p.live.queued_bytes":      {varies: true, at: map[string]any{"fresh": 0.0, "queried": 0.0}},
+	"p.live.updates_delivered": {counts: true, at: map[string]any{"watched": 0.0, "queried": 3.0}},
+	"p.live.updates_dropped":   {counts: true, at: map[string]any{"written": 0.0, "watched": 1.0}},
+	"p.live.updates_overrun":   {counts: true, at: map[string]any{"written": 0.0, "watched": 8.0}},
+
 	"p.maintenance.job":                {begins: false, at: map[string]any{"fresh": nil, "joined": nil}},
 	"p.maintenance.job.name":           {begins: true, at: map[string]any{"joining": "compact and roll up 2024-01-10"}},
 	"p.maintenance.job.series":         {begins: true},
@@ -314,6 +321,28 @@ func spell(key string, number float64) string {
 	}
 }
 
+// watchSlowly begins to watch, twice from within. The function that it returns subscribes to all, when some of it has
+// left the ring, and opens a WebSocket; the one that this one returns takes what there is.
+func watchSlowly(ts *testServer) (subscribe func() (take func())) {
+	var watchers [2]*engine.Watcher
+	for i, o := range []engine.WatchOptions{{Format: socketFormat{}}, {MaxSeries: 1}} {
+		w, err := ts.db.Watch(o)
+		if err != nil {
+			ts.t.Fatal(err)
+		}
+		ts.t.Cleanup(w.Close)
+		watchers[i] = w
+	}
+	return func() (take func()) {
+		for _, w := range watchers {
+			w.Subscribe(engine.Subscription{})
+			w.CatchUp()
+		}
+		ts.dial("/ws/metrics").ask(`{"action":"subscribe","id":1,"metrics":["none"]}`, `{"type":"subscribed","id":1}`)
+		return func() { watchers[0].Take(new(engine.Batched)) }
+	}
+}
+
 // loadStages writes, reads, flushes, maintains, deletes, expires and tunes, and looks after each step.
 func loadStages(t *testing.T) (stages []stage) {
 	start := time.Date(2024, 1, 20, 0, 0, 0, 0, time.UTC)
@@ -323,7 +352,7 @@ func loadStages(t *testing.T) (stages []stage) {
 		return start.Add(time.Duration(elapsed.Add(int64(step))))
 	}
 	disk, log := newGate(), holdingLog{message: "maintained a day", held: make(chan struct{}), once: new(sync.Once)}
-	ts := startEngine(t, engine.Options{FS: errorfs.Wrap(vfs.Default, disk), Logger: slog.New(log), MinChunkSamples: 1, ResultCacheBytes: 1 << 20, Now: now},
+	ts := startEngine(t, engine.Options{FS: errorfs.Wrap(vfs.Default, disk), Logger: slog.New(log), MinChunkSamples: 1, ResultCacheBytes: 1 << 20, MaxWatchedSamples: 2, Now: now},
 		Options{Now: now, Version: "v9.9"})
 	look := func(name string) stage {
 		t.Helper()
@@ -354,6 +383,7 @@ func loadStages(t *testing.T) (stages []stage) {
 		}
 	}
 	keep("fresh")
+	watched := watchSlowly(ts)
 	disk.set(true)
 	written := make(chan struct{})
 	go func() {
@@ -365,6 +395,9 @@ func loadStages(t *testing.T) (stages []stage) {
 	<-written
 	write(`{"name":"b","values":[["2024-01-19T10:01:00Z",3],["2024-01-19T10:02:00Z",4],["2024-01-19T10:03:00Z",4]]},{"name":"c","value":2,"timestamp":"2024-01-19T11:00:00Z"}`)
 	keep("written")
+	taken := watched()
+	keep("watched")
+	taken()
 	for range 4 {
 		ts.getJSON("/metrics/query?metric=b&from=2024-01-19&to=2024-01-20&aggregation=avg")
 	}
