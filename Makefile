@@ -14,7 +14,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-tsdb bench-time fuzz clean
+.PHONY: build run test lint bench bench-tsdb bench-time check-export fuzz clean
 
 # A static binary.
 build:
@@ -52,6 +52,13 @@ bench-tsdb:
 # A year of 100 series, and ten days of 100,000 new series each: some ten minutes and 3 GB of disk. Settings are in bench/time/doc.go.
 bench-time:
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./bench/time
+
+# Exports read by pyarrow and DuckDB, which are fetched, and compared with what was stored; then the memory that 10 million rows take.
+check-export:
+	python3 -m venv bench/out/readback
+	bench/out/readback/bin/pip install --quiet --disable-pip-version-check -r cmd/collector/testdata/requirements.txt
+	COLLECTOR_READBACK_PYTHON=$(CURDIR)/bench/out/readback/bin/python COLLECTOR_EXPORT_ROWS=10000000 \
+		$(GO) test -count=1 -run 'TestExportReadBack|TestExportMemory' -v -timeout 30m ./cmd/collector
 
 # Each fuzz target for FUZZTIME.
 fuzz:
