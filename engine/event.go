@@ -101,7 +101,7 @@ func (db *DB) submitEvents(events []Event, size int, answer func() *Answer) erro
 			events[i].Level = DefaultEventLevel
 		}
 	}
-	if err := db.findStored(batch, 0); err != nil {
+	if err := db.findStored(batch); err != nil {
 		return err
 	}
 	c := commits.Get().(*commit)
