@@ -202,6 +202,18 @@ func (db *DB) SetEventRetention(age time.Duration) error {
 	return nil
 }
 
+// EventLoss counts the events that another retention would hide which are visible now.
+func (db *DB) EventLoss(ctx context.Context, age time.Duration) (int, error) {
+	if age == 0 || age >= KeepForever {
+		return 0, nil
+	}
+	result, err := db.Events(ctx, EventQuery{To: db.opts.Now().UnixNano() - int64(age), Limit: 1, Total: true})
+	if err != nil {
+		return 0, err
+	}
+	return result.Total, nil
+}
+
 // eventFloor is the time before which no event is visible.
 func (db *DB) eventFloor() int64 {
 	if age := db.EventRetention(); age > 0 {
