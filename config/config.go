@@ -50,6 +50,8 @@ type Storage struct {
 	Retention1h    Age             `yaml:"retention_1h" api:"live"`    // of points of an hour; not set: as long as points of five minutes
 	RetentionRules []RetentionRule `yaml:"retention_rules" api:"live"` // for some metrics or sources; the first that matches holds
 
+	RetentionEvents Age `yaml:"retention_events" api:"live"` // of events; not set: forever
+
 	MaxSeries             int `yaml:"max_series" api:"live"`                // beyond that many, samples of new series are refused; 0: no limit
 	MaxNewSeriesPerMinute int `yaml:"max_new_series_per_minute" api:"live"` // likewise
 

@@ -35,6 +35,7 @@ type Overrides struct {
 	RetentionDays  *int           `name:"storage-retention-days" env:"COLLECTOR_STORAGE_RETENTION_DAYS" placeholder:"DAYS" help:"Samples older than this are refused and dropped; 0 accepts and keeps all (default 0)."`
 	Retention5m    *Age           `name:"storage-retention-5m" env:"COLLECTOR_STORAGE_RETENTION_5M" placeholder:"AGE" help:"How long points of five minutes are kept, such as 90d or forever (default: as long as samples)."`
 	Retention1h    *Age           `name:"storage-retention-1h" env:"COLLECTOR_STORAGE_RETENTION_1H" placeholder:"AGE" help:"How long points of an hour are kept (default: as long as points of five minutes)."`
+	EventRetention *Age           `name:"storage-retention-events" env:"COLLECTOR_STORAGE_RETENTION_EVENTS" placeholder:"AGE" help:"How long events are kept, such as 90d (default: forever)."`
 	MaxSeries      *int           `name:"storage-max-series" env:"COLLECTOR_STORAGE_MAX_SERIES" placeholder:"N" help:"Series beyond which samples of new ones are refused; 0 is no limit (default 2000000)."`
 	MaxNewSeries   *int           `name:"storage-max-new-series-per-minute" env:"COLLECTOR_STORAGE_MAX_NEW_SERIES_PER_MINUTE" placeholder:"N" help:"New series a minute beyond which samples of more are refused; 0 is no limit (default 0)."`
 	Compression    *bool          `name:"storage-compression-enabled" env:"COLLECTOR_STORAGE_COMPRESSION_ENABLED" help:"Compress the write-ahead log and the chunk store's tables; chunks are compressed in any case (default true)."`
@@ -90,6 +91,7 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.Storage.RetentionDays, o.RetentionDays)
 	replace(&c.Storage.Retention5m, o.Retention5m)
 	replace(&c.Storage.Retention1h, o.Retention1h)
+	replace(&c.Storage.RetentionEvents, o.EventRetention)
 	replace(&c.Storage.MaxSeries, o.MaxSeries)
 	replace(&c.Storage.MaxNewSeriesPerMinute, o.MaxNewSeries)
 	replace(&c.Storage.CompressionEnabled, o.Compression)

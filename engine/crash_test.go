@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,10 +33,11 @@ type promises struct {
 	mu      sync.Mutex
 	acked   map[cell]uint64
 	pending map[cell][]uint64
+	events  eventPromises
 }
 
 func newPromises() *promises {
-	return &promises{acked: make(map[cell]uint64), pending: make(map[cell][]uint64)}
+	return &promises{acked: make(map[cell]uint64), pending: make(map[cell][]uint64), events: newEventPromises()}
 }
 
 func (p *promises) begin(samples map[cell]uint64) {
@@ -61,6 +64,7 @@ func (p *promises) clone() *promises {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := newPromises()
+	c.events = p.events.clone()
 	for k, v := range p.acked {
 		c.acked[k] = v
 	}
@@ -104,7 +108,7 @@ func (p *promises) check(db *DB) error {
 			return fmt.Errorf("%+v has value %x, which nobody wrote", c, got)
 		}
 	}
-	return nil
+	return p.checkEvents(db, stored)
 }
 
 func containsBits(values []uint64, value uint64) bool {
@@ -123,9 +127,14 @@ type crashWriter struct {
 	random   *rand.Rand
 	number   int
 	clock    int64
+
+	events, answers int // written so far
 }
 
 func (w *crashWriter) write() error {
+	if w.random.IntN(3) == 0 {
+		return w.writeEvents()
+	}
 	samples := make(map[cell]uint64)
 	var batch Batch
 	for range 1 + w.random.IntN(40) {
@@ -145,8 +154,16 @@ func (w *crashWriter) write() error {
 		samples[cell{string(model.AppendIdentity(nil, name, tags)), at}] = math.Float64bits(value)
 	}
 	w.promises.begin(samples)
+	answer := w.newAnswer()
+	if answer != nil {
+		batch.SetAnswer(answer)
+		w.promises.beginAnswer(answer, answered{cells: slices.Collect(maps.Keys(samples))})
+	}
 	err := w.db.Write(&batch)
 	w.promises.end(samples, err == nil)
+	if answer != nil {
+		w.promises.endAnswer(answer, err == nil)
+	}
 	return err
 }
 
@@ -219,6 +236,7 @@ func crashOptions(random *rand.Rand) Options {
 		MaxHeadSamples:  1 << 30,
 		FlushInterval:   time.Hour,
 		FlushSamples:    pick(random, 150, 600, 1<<20),
+		FlushEventBytes: pick(random, int64(8<<10), 1<<20),
 		MinChunkSamples: pick(random, 1, 8, 256),
 		Workers:         pick(random, 1, 2),
 		Uncompressed:    pick(random, false, true),

@@ -35,6 +35,18 @@
 // seq: chunks, and what is being flushed. The flush that passes its LSN stores it. Maintenance rewrites
 // what it hides, and then drops it.
 //
+// # Events and answers
+//
+// A batch of events is a record of the log. When it is applied, those whose ID is stored already are left out: the
+// first one in the log stands. The head has the IDs of events that are not flushed; in the chunk store they are looked
+// up before the batch enters the pipeline, and once more in the apply stage only if a flush or retention moved any
+// since. A flush writes events with their IDs, in its batches, and then takes them out of the head. Reads
+// look at the head before the chunk store.
+//
+// A batch may carry the answer that its request gets. It is in the same frame as the batch, so that after a crash both
+// are there or neither is. Which answers there are is known in memory, by a hash that names the request; their bodies are in
+// memory until they are flushed. The oldest go when they are too many or a day older than the latest.
+//
 // # Maintenance
 //
 // One goroutine does one job at a time, at a share of a processor. A job on a raw day joins its chunks into
@@ -95,6 +107,7 @@
 //	flushState.unitsMu units to be stored
 //	tombstones.mu      the list is being replaced
 //	expiryState.mu     what retention says is being replaced
+//	eventHead.mu, answers.mu   not flushed events, and which answers are kept; held for map operations only
 //	head's shards, index.Active, wal.Log, hourChanges, resultCache: their own, never held while calling out
 //
 // # Disk errors

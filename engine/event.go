@@ -101,7 +101,7 @@ func (db *DB) submitEvents(events []Event, size int, answer func() *Answer) erro
 			events[i].Level = DefaultEventLevel
 		}
 	}
-	if err := db.findStored(batch, 0); err != nil {
+	if err := db.findStored(batch); err != nil {
 		return err
 	}
 	c := commits.Get().(*commit)
@@ -200,6 +200,18 @@ func (db *DB) SetEventRetention(age time.Duration) error {
 	}
 	db.eventExpiry.Store(&eventExpiry{age: age, changed: db.opts.Now().UnixNano()})
 	return nil
+}
+
+// EventLoss counts the events that another retention would hide which are visible now.
+func (db *DB) EventLoss(ctx context.Context, age time.Duration) (int, error) {
+	if age == 0 || age >= KeepForever {
+		return 0, nil
+	}
+	result, err := db.Events(ctx, EventQuery{To: db.opts.Now().UnixNano() - int64(age), Limit: 1, Total: true})
+	if err != nil {
+		return 0, err
+	}
+	return result.Total, nil
 }
 
 // eventFloor is the time before which no event is visible.

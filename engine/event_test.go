@@ -138,6 +138,38 @@ func TestEventsAreGivenIDsAndLevels(t *testing.T) {
 	}
 }
 
+// TestEventsAreFlushedMeanwhile flushes an ID after a write of it has looked for it on disk, and before that write is
+// applied; and lets one expire in between.
+func TestEventsAreFlushedMeanwhile(t *testing.T) {
+	w := newWorld(t, Options{RetentionGrace: time.Nanosecond})
+	w.writeEvents(event("a", 1, "first"))
+	write := func(e Event, meanwhile func()) {
+		t.Helper()
+		c := commits.Get().(*commit)
+		c.events = &eventBatch{events: []Event{e}, named: []bool{true}}
+		if err := w.db.findStored(c.events); err != nil {
+			t.Fatal(err)
+		}
+		meanwhile()
+		if err := w.db.pipe.submit(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(event("a", 2, "second"), w.flush)
+	w.wantEvents("flushed meanwhile", "a first")
+	write(event("a", 30*86400, "new"), func() {
+		w.setNow(worldStart + 40*day)
+		if err := w.db.SetEventRetention(10 * testDay); err != nil {
+			t.Fatal(err)
+		}
+		w.setNow(worldStart + 40*day + 1)
+		if err := w.db.Maintain(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	w.wantEvents("expired meanwhile", "a new")
+}
+
 // TestEventsConcurrently writes the same IDs from many goroutines while the head is flushed: one of each stands.
 func TestEventsConcurrently(t *testing.T) {
 	w := newWorld(t, Options{})

@@ -107,7 +107,7 @@ func (h *eventHead) release(written []placedEvent) {
 func (db *DB) applyEvents(lsn wal.LSN, b *eventBatch) error {
 	known := db.events.known(b)
 	if b.at != db.events.changes.Load() {
-		if err := db.findStored(b, lsn); err != nil {
+		if err := db.findStored(b); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/flopynet/collector/internal/keys"
-	"github.com/flopynet/collector/wal"
 	"github.com/flopynet/collector/wal/record"
 )
 
@@ -47,9 +46,9 @@ func decodeEventPlace(key, value []byte) (keys.Event, error) {
 	return keys.ParseEvent(append([]byte{keys.PrefixEvent}, value[:end]...))
 }
 
-// findStored looks up which events of a batch the chunk store has under another LSN than the batch's own, which
-// is not zero if a crash may have left events of this very batch there.
-func (db *DB) findStored(b *eventBatch, own wal.LSN) error {
+// findStored looks up which events of a batch the chunk store has. At replay, that may be because an unfinished flush
+// has left them there.
+func (db *DB) findStored(b *eventBatch) error {
 	b.at = db.events.changes.Load()
 	if b.stored == nil {
 		b.stored = make([]bool, len(b.events))
@@ -59,15 +58,15 @@ func (db *DB) findStored(b *eventBatch, own wal.LSN) error {
 			continue
 		}
 		var err error
-		if b.stored[i], err = db.isStored(b.events[i].ID, own); err != nil {
+		if b.stored[i], err = db.isStored(b.events[i].ID); err != nil {
 			return fmt.Errorf("look up the event %q: %w", b.events[i].ID, err)
 		}
 	}
 	return nil
 }
 
-// isStored reports whether the chunk store has an event under the ID whose LSN is not this one.
-func (db *DB) isStored(id string, own wal.LSN) (bool, error) {
+// isStored reports whether the chunk store has an event under the ID.
+func (db *DB) isStored(id string) (bool, error) {
 	key := keys.AppendEventID(nil, id)
 	value, closer, err := db.chunks.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -84,9 +83,6 @@ func (db *DB) isStored(id string, own wal.LSN) (bool, error) {
 		// Where it is can't be told, but that it was stored can.
 		db.opts.Logger.Error("the place of an event is damaged", "event_id", id, "err", err)
 		return true, nil
-	}
-	if place.LSN == uint64(own) {
-		return false, nil
 	}
 	// An event whose value was damaged when it expired may have left its ID behind.
 	_, closer, err = db.chunks.Get(keys.AppendEvent(nil, place))

@@ -57,11 +57,15 @@ type metamorphic struct {
 	opts   Options
 	db     *DB
 	oracle *oracle
+	events eventOracle
 	clock  int64 // of the samples
 	now    atomic.Int64
 	policy RetentionPolicy
 	asked  []AggregateRequest
-	log    []string
+
+	answers  int     // written
+	answered []int64 // when
+	log      []string
 }
 
 func runMetamorphic(t *testing.T, seed uint64) {
@@ -76,6 +80,7 @@ func runMetamorphic(t *testing.T, seed uint64) {
 	m.now.Store(m.clock)
 	m.policy = m.randomPolicy()
 	m.oracle.policy = m.policy
+	m.events.age = pick(m.random, 0, 3*testDay)
 	m.opts = m.randomOptions()
 	m.open()
 	for range 10 + m.random.IntN(50) {
@@ -126,6 +131,8 @@ func (m *metamorphic) randomPolicy() RetentionPolicy {
 func (m *metamorphic) randomOptions() Options {
 	return Options{
 		Retention:        m.policy,
+		EventRetention:   m.events.age,
+		FlushEventBytes:  pick(m.random, int64(16<<10), 1<<20),
 		RetentionGrace:   pick(m.random, time.Nanosecond, time.Hour),
 		MaintainInterval: -1,
 		RollupDelay:      pick(m.random, time.Nanosecond, 15*time.Minute),
@@ -157,7 +164,13 @@ func (m *metamorphic) open() {
 func (m *metamorphic) step() {
 	m.now.Store(max(m.now.Load(), m.clock) + m.random.Int64N(int64(40*time.Minute))) // series become idle at times
 	m.oracle.now = m.now.Load()
-	switch n := m.random.IntN(24); {
+	switch n := m.random.IntN(29); {
+	case n >= 28:
+		m.writeAnswers()
+	case n >= 26:
+		m.checkEvents()
+	case n >= 24:
+		m.writeEvents()
 	case n >= 22:
 		m.maintain()
 	case n >= 20:
@@ -472,6 +485,8 @@ func (m *metamorphic) compareGroup(request AggregateRequest, result *AggregateRe
 // checkAll compares everything there is.
 func (m *metamorphic) checkAll() {
 	m.oracle.now = m.now.Load()
+	m.compareEvents(EventQuery{To: model.MaxTime, Limit: 100, Total: true})
+	m.checkAnswers()
 	m.checkNames(Selection{From: model.MinTime, To: model.MaxTime})
 	m.checkCatalogue(Selection{From: model.MinTime, To: model.MaxTime})
 	m.checkCatalogue(m.selection())

@@ -222,7 +222,7 @@ func (r *replay) events(reader *record.Reader) error {
 		return err
 	}
 	batch := &eventBatch{events: events, named: slices.Repeat([]bool{true}, len(events))}
-	if err := r.db.findStored(batch, r.lsn); err != nil {
+	if err := r.db.findStored(batch); err != nil {
 		return err
 	}
 	r.eventCount += len(events)

@@ -55,6 +55,7 @@ type retentionDrops struct {
 	Samples   *int64  `json:"samples"` // null: counting them takes too long
 	Days      *int    `json:"days"`
 	Before    *string `json:"before"`     // all of them are older
+	Events    *int    `json:"events"`     // null: as for samples
 	FreedFrom string  `json:"freed_from"` // until then a longer retention brings them back
 }
 
@@ -96,21 +97,31 @@ func (s *Server) putConfig(r *request) error {
 
 // dropsOf counts what another retention hides; nil if it hides nothing.
 func (s *Server) dropsOf(ctx context.Context, before, after config.Config) (*retentionDrops, error) {
+	var loss engine.RetentionLoss
+	events := 0
 	policy := after.RetentionPolicy()
-	if reflect.DeepEqual(before.RetentionPolicy(), policy) {
-		return nil, nil
+	err := error(nil)
+	if !reflect.DeepEqual(before.RetentionPolicy(), policy) {
+		loss, err = s.db.RetentionLoss(ctx, policy)
 	}
-	loss, err := s.db.RetentionLoss(ctx, policy)
+	if age := after.Storage.RetentionEvents; err == nil && age != before.Storage.RetentionEvents {
+		events, err = s.db.EventLoss(ctx, time.Duration(age))
+	}
+	drops := &retentionDrops{FreedFrom: formatTime(max(loss.FreedAt, s.now()+int64(time.Hour)))}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return &retentionDrops{FreedFrom: formatTime(s.now() + int64(time.Hour))}, nil
+		return drops, nil
 	case err != nil:
 		return nil, err
-	case loss == engine.RetentionLoss{FreedAt: loss.FreedAt}:
+	case events == 0 && loss == engine.RetentionLoss{FreedAt: loss.FreedAt}:
 		return nil, nil
 	}
-	oldest := formatTime(loss.Before)
-	return &retentionDrops{Samples: &loss.Samples, Days: &loss.Days, Before: &oldest, FreedFrom: formatTime(loss.FreedAt)}, nil
+	drops.Samples, drops.Days, drops.Events = &loss.Samples, &loss.Days, &events
+	if loss.Before > 0 {
+		oldest := formatTime(loss.Before)
+		drops.Before, drops.FreedFrom = &oldest, formatTime(loss.FreedAt)
+	}
+	return drops, nil
 }
 
 // configFault makes the client's error of what config says.

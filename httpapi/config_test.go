@@ -26,6 +26,9 @@ func startConfigured(t *testing.T, now func() time.Time) *testServer {
 		if err := ts.db.SetRetention(after.RetentionPolicy()); err != nil {
 			t.Error(err)
 		}
+		if err := ts.db.SetEventRetention(time.Duration(after.Storage.RetentionEvents)); err != nil {
+			t.Error(err)
+		}
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +154,7 @@ func TestRetentionDrops(t *testing.T) {
 		}
 		return shown.Drops
 	}
-	want := map[string]any{"samples": 3.0, "days": 2.0, "before": "2024-02-20T12:00:00Z", "freed_from": "2024-03-01T13:00:00Z"}
+	want := map[string]any{"samples": 3.0, "days": 2.0, "before": "2024-02-20T12:00:00Z", "events": 0.0, "freed_from": "2024-03-01T13:00:00Z"}
 	if diff := cmp.Diff(want, drops(`{"storage":{"retention_days":10}}`)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -169,5 +172,16 @@ func TestRetentionDrops(t *testing.T) {
 	}
 	if got := drops(`{"log":{"level":"warn"}}`); got != nil {
 		t.Errorf("a log level drops %v", got)
+	}
+	ts.do(http.MethodPost, "/events", []byte(`[{"component":"c","event_type":"t","timestamp":"2024-02-01"},{"component":"c","event_type":"t","timestamp":"now-1s"}]`))
+	want = map[string]any{"samples": 0.0, "days": 0.0, "before": nil, "events": 1.0, "freed_from": "2024-03-01T13:00:00Z"}
+	if diff := cmp.Diff(want, drops(`{"storage":{"retention_events":"10d"}}`)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := ts.getJSON("/events?from=2024-01-01")["total"]; got != 1.0 {
+		t.Errorf("%v events are visible", got)
+	}
+	if got := drops(`{"storage":{"retention_events":"forever"}}`); got != nil {
+		t.Errorf("a longer retention drops %v", got)
 	}
 }

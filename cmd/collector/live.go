@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/engine"
@@ -41,6 +42,11 @@ func (a *applier) apply(before, after config.Config) {
 	if tuning := tuningOf(after); tuning != tuningOf(before) {
 		if err := a.db.Reconfigure(tuning); err != nil {
 			a.logger.Error("changed settings don't hold before the next start", "error", err) // config allows less than the engine
+		}
+	}
+	if age := after.Storage.RetentionEvents; age != before.Storage.RetentionEvents {
+		if err := a.db.SetEventRetention(time.Duration(age)); err != nil {
+			a.logger.Error("the changed retention of events doesn't hold before the next start", "error", err)
 		}
 	}
 	if policy := after.RetentionPolicy(); !reflect.DeepEqual(policy, before.RetentionPolicy()) {

@@ -167,6 +167,7 @@ func engineOptions(settings config.Config, logger *slog.Logger) engine.Options {
 		Logger:            logger,
 		SyncInterval:      settings.WAL.SyncInterval,
 		Retention:         settings.RetentionPolicy(),
+		EventRetention:    time.Duration(settings.Storage.RetentionEvents),
 		MaxSeries:         tuning.MaxSeries,
 		MaxNewSeries:      tuning.MaxNewSeries,
 		ResultCacheBytes:  tuning.ResultCacheBytes,
