@@ -133,6 +133,7 @@ var unavailable = []struct {
 	{engine.ErrDiskFull, 30},
 	{engine.ErrFailed, 60},
 	{errNoMemory, 2},
+	{engine.ErrQueriesFull, 2},
 	{context.Canceled, 10}, // the client is gone, or the server is stopping
 }
 
