@@ -35,6 +35,20 @@ func firstHalf() []example {
 			c.submit("any", "2025-06-16T10:30:00Z", 1)
 		},
 		beside: []string{"uptime", "timestamp", "collector_version", "components", "monitors"},
+	}, {
+		name: "1-export-job", now: "2025-06-16T10:30:00Z",
+		prepare: func(c *conformance) {
+			var samples []any
+			for i := range 10_000 {
+				at := time.Date(2025, 6, 16, 9, 0, 0, i*36e7, time.UTC)
+				samples = append(samples, at.Format(time.RFC3339Nano), float64(i))
+			}
+			c.write("cpu_usage", "percent", []string{"source", "fl_server"}, samples...)
+		},
+		vary: map[string]string{ // ids end in what nobody can guess; the size is that of these samples
+			"export_id": `"exp_20250616_103000_[0-9a-z]+"`, "download_url": `"/download/exp_20250616_103000_[0-9a-z]+\.json"`, "file_size_bytes": anyNumber,
+		},
+		beside: []string{"*"},
 	}}
 }
 
