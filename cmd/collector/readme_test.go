@@ -76,6 +76,11 @@ func steady(t *testing.T, text string) map[string]any {
 	if inner, ok := object["error"].(map[string]any); ok {
 		blank(inner, append([]string{"timestamp"}, volatile...))
 	}
+	if results, ok := object["results"].([]any); ok {
+		for _, result := range results {
+			blank(result.(map[string]any), volatile)
+		}
+	}
 	if inner, ok := object["explain"].(map[string]any); ok {
 		blank(inner, []string{"stages_ms"})
 	}
