@@ -168,6 +168,17 @@ func failures() []example {
 		vary:   map[string]string{"error.message": `"[^"]+"`}, // what is not there is no metric
 		beside: []string{"error.request_id", "error.details"},
 	}, {
+		name: "2-error-rate-limit", request: "GET /metrics/query?metric=cpu_usage", status: http.StatusTooManyRequests,
+		prepare: func(c *conformance) {
+			for range 5000 {
+				if _, _, ok := c.server.reads.take("127.0.0.1", c.server.options.Now()); !ok {
+					c.t.Fatal("a request within the limit is refused")
+				}
+			}
+			c.at("2024-01-15T11:29:01Z") // the window has a minute left
+		},
+		beside: []string{"error.timestamp", "error.request_id", "error.details"},
+	}, {
 		name: "2-error-invalid-query", request: "GET /metrics/query?metric=cpu_usage&from=2024-01-15T11:00:00Z&to=2024-01-15T10:00:00Z", status: http.StatusBadRequest,
 		beside: []string{"error.timestamp", "error.request_id"},
 	}}
