@@ -176,7 +176,8 @@ func startConformance(t *testing.T, version, now string) *conformance {
 	c.testServer = startEngine(t, engine.Options{
 		Now: clock, MaxWaitingSamples: 10_000, ResultCacheBytes: 1 << 20, MinChunkSamples: 1,
 		Retention: engine.RetentionPolicy{Default: engine.Retention{Raw: 30 * 24 * time.Hour}},
-	}, Options{Version: version, Now: clock, Config: live, RateLimit: RateLimit{Reads: 5000, Window: time.Hour}})
+	}, Options{Version: version, Now: clock, Config: live, RateLimit: RateLimit{Reads: 5000, Window: time.Hour},
+		ExportPatience: time.Minute})
 	return c
 }
 
