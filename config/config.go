@@ -24,6 +24,7 @@ type Config struct {
 	WAL            WAL        `yaml:"wal"`
 	Storage        Storage    `yaml:"storage"`
 	Cache          Cache      `yaml:"cache"`
+	Query          Query      `yaml:"query"`
 	Processing     Processing `yaml:"processing"`
 	Exports        Exports    `yaml:"exports"`
 	Alerting       Alerting   `yaml:"alerting"`
@@ -64,6 +65,14 @@ type Storage struct {
 // Cache bounds what is kept in memory to be answered again.
 type Cache struct {
 	QueryBytes int64 `yaml:"query_bytes" api:"live"` // of results of queries; 0: none
+}
+
+// Query bounds what queries may take.
+type Query struct {
+	Timeout       time.Duration `yaml:"timeout" api:"restart"`      // that a request may ask to be shorter
+	MaxSamples    int64         `yaml:"max_samples" api:"live"`     // that one may decode, points of rollups included
+	MaxBytes      int64         `yaml:"max_bytes" api:"live"`       // of memory that one may take, by estimate
+	MaxTotalBytes int64         `yaml:"max_total_bytes" api:"live"` // that all under way may take; beyond it they get 503
 }
 
 // Processing bounds the work in flight.
@@ -119,6 +128,7 @@ func Default() Config {
 		WAL:         WAL{Sync: SyncAlways, SyncInterval: time.Second},
 		Storage:     Storage{MaxSeries: defaultMaxSeries, CompressionEnabled: true, BatchSize: maxBatchSize, MinFreeBytes: 256 << 20},
 		Cache:       Cache{QueryBytes: 64 << 20},
+		Query:       Query{Timeout: 30 * time.Second, MaxSamples: 1_000_000_000, MaxBytes: 512 << 20, MaxTotalBytes: 1 << 30},
 		Processing:  Processing{BufferSize: 4_000_000, FlushInterval: 10 * time.Minute},
 		Exports:     Exports{MaxBytes: 10 << 30, Keep: 24 * time.Hour},
 		Alerting:    Alerting{Enabled: true},

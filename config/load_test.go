@@ -56,6 +56,7 @@ storage:
   batch_size: 8
   min_free_bytes: 1
 cache: {query_bytes: 7}
+query: {timeout: 9s, max_samples: 10, max_bytes: 1048576, max_total_bytes: 1048577}
 processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 exports: {max_bytes: 1000, keep: 2h}
 alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5}}
@@ -79,6 +80,7 @@ alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5
 					MaxSeries: 5, MaxNewSeriesPerMinute: 6, BatchSize: 8, MinFreeBytes: 1,
 				},
 				Cache:      Cache{QueryBytes: 7},
+				Query:      Query{Timeout: 9 * time.Second, MaxSamples: 10, MaxBytes: 1 << 20, MaxTotalBytes: 1<<20 + 1},
 				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
 				Exports:    Exports{MaxBytes: 1000, Keep: 2 * time.Hour},
 				Alerting:   Alerting{Thresholds: Thresholds{QueueSize: new(int64(8000)), IngestionRate: new(5000.5)}},

@@ -42,6 +42,10 @@ type Overrides struct {
 	BatchSize      *int           `name:"storage-batch-size" env:"COLLECTOR_STORAGE_BATCH_SIZE" placeholder:"SAMPLES" help:"Samples that share one write and fsync of the log; a request's stay together (default 1048576)."`
 	MinFreeBytes   *int64         `name:"storage-min-free-bytes" env:"COLLECTOR_STORAGE_MIN_FREE_BYTES" placeholder:"BYTES" help:"Free disk space below which writes are refused; 0 is no check (default 268435456)."`
 	QueryBytes     *int64         `name:"cache-query-bytes" env:"COLLECTOR_CACHE_QUERY_BYTES" placeholder:"BYTES" help:"Memory for results of queries, which are answered again while no data changed; 0 is off (default 67108864)."`
+	QueryTimeout   *time.Duration `name:"query-timeout" env:"COLLECTOR_QUERY_TIMEOUT" placeholder:"DURATION" help:"Longest time of a query; a request may ask for less (default 30s)."`
+	QuerySamples   *int64         `name:"query-max-samples" env:"COLLECTOR_QUERY_MAX_SAMPLES" placeholder:"N" help:"Samples that one query may decode, points of rollups included (default 1000000000)."`
+	QueryMemory    *int64         `name:"query-max-bytes" env:"COLLECTOR_QUERY_MAX_BYTES" placeholder:"BYTES" help:"Memory that one query may take, by estimate (default 536870912)."`
+	QueriesMemory  *int64         `name:"query-max-total-bytes" env:"COLLECTOR_QUERY_MAX_TOTAL_BYTES" placeholder:"BYTES" help:"Memory that all queries under way may take; beyond it, one gets 503 (default 1073741824)."`
 	BufferSize     *int           `name:"processing-buffer-size" env:"COLLECTOR_PROCESSING_BUFFER_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement before writes get 503 (default 4000000)."`
 	FlushInterval  *time.Duration `name:"processing-flush-interval" env:"COLLECTOR_PROCESSING_FLUSH_INTERVAL" placeholder:"DURATION" help:"How often samples in memory become chunks; durability doesn't hang on it (default 10m)."`
 	WorkerThreads  *int           `name:"processing-worker-threads" env:"COLLECTOR_PROCESSING_WORKER_THREADS" placeholder:"N" help:"Goroutines of one query and of recovery, and compactions side by side; 0 is one per CPU (default 0)."`
@@ -98,6 +102,10 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.Storage.BatchSize, o.BatchSize)
 	replace(&c.Storage.MinFreeBytes, o.MinFreeBytes)
 	replace(&c.Cache.QueryBytes, o.QueryBytes)
+	replace(&c.Query.Timeout, o.QueryTimeout)
+	replace(&c.Query.MaxSamples, o.QuerySamples)
+	replace(&c.Query.MaxBytes, o.QueryMemory)
+	replace(&c.Query.MaxTotalBytes, o.QueriesMemory)
 	replace(&c.Processing.BufferSize, o.BufferSize)
 	replace(&c.Processing.FlushInterval, o.FlushInterval)
 	replace(&c.Processing.WorkerThreads, o.WorkerThreads)

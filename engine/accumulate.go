@@ -16,6 +16,7 @@ type accumulator struct {
 	from, to int64 // of the selection
 	needs    needs
 	groups   [][][]partial
+	bytes    int64 // of the pages
 }
 
 func newAccumulator(r *AggregateRequest, groups int, n needs) *accumulator {
@@ -34,7 +35,11 @@ func (a *accumulator) partial(group, bucket int) *partial {
 	}
 	number := bucket / bucketPage
 	if a.groups[group][number] == nil {
-		a.groups[group][number] = make([]partial, min(bucketPage, buckets-number*bucketPage))
+		size := min(bucketPage, buckets-number*bucketPage)
+		a.groups[group][number] = make([]partial, size)
+		if a.bytes += int64(size) * partialBytes; a.needs.sketch {
+			a.bytes += int64(size) * partialBytes * sketchPoints
+		}
 	}
 	return &a.groups[group][number][bucket%bucketPage]
 }

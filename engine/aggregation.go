@@ -24,6 +24,7 @@ type aggregation struct {
 	groups  int
 	groupOf []int // by series
 
+	budget   *budget
 	gathered atomic.Int64 // values kept for percentiles
 	inexact  atomic.Bool
 	explain  Explain
@@ -38,6 +39,11 @@ func (q *aggregation) run(ctx context.Context) (*accumulator, error) {
 	}
 	q.explain = Explain{Series: len(q.found.ids)}
 	q.gathered.Store(0)
+	q.budget = q.db.newBudget()
+	defer q.budget.close()
+	if err := q.budget.spend(0, q.seriesBytes()); err != nil {
+		return nil, err
+	}
 	total := newAccumulator(q.request, q.groups, q.needs)
 	for begin := 0; begin < len(q.found.ids); begin += pinGroup {
 		end := min(begin+pinGroup, len(q.found.ids))
@@ -46,6 +52,15 @@ func (q *aggregation) run(ctx context.Context) (*accumulator, error) {
 		}
 	}
 	return total, nil
+}
+
+// seriesBytes is about what is held for the series before anything of them is read.
+func (q *aggregation) seriesBytes() int64 {
+	each := int64(sampleBytes)
+	if q.request.GroupAll || len(q.request.GroupBy) > 0 {
+		each += seriesBytes
+	}
+	return int64(len(q.found.ids)) * each
 }
 
 // from is where reading begins: before the range, if the samples before it matter.
@@ -93,19 +108,24 @@ type workerTask struct {
 	groupOf    []int  // by series of the pin
 	begin, end int
 	out        *accumulator
+	ctx        context.Context //nolint:containedctx // of the task's run, which is over when it ends
 
-	raw      map[model.Partition]partitionMeta // of the class under way
-	through  int64                             // before it, theirs were dropped
-	states   []seriesState                     // by series of the task, if rate, increase or delta need them
-	times    []int64
-	values   []float64
-	spans    []model.Span
-	gathered int64 // of out, already in q.gathered
-	explain  Explain
+	raw        map[model.Partition]partitionMeta // of the class under way
+	through    int64                             // before it, theirs were dropped
+	states     []seriesState                     // by series of the task, if rate, increase or delta need them
+	times      []int64
+	values     []float64
+	spans      []model.Span
+	gathered   int64 // of out, already in q.gathered
+	read       int64 // samples and points, not yet in q.budget
+	held       int64 // bytes that are in q.budget
+	valueBytes int64 // of the values gathered
+	explain    Explain
 }
 
 // run reads step by step, so that the samples of each series come in time order.
 func (t *workerTask) run(ctx context.Context) error {
+	t.ctx = ctx
 	if t.out.needs.changes {
 		t.states = make([]seriesState, t.end-t.begin)
 		for i := range t.states {
@@ -163,7 +183,7 @@ func (t *workerTask) step(ctx context.Context, class int, s step) (err error) {
 			err = t.points(points, i)
 		}
 		if err == nil {
-			err = t.budget()
+			err = t.spend()
 		}
 	}
 	if raw != nil {
@@ -193,7 +213,10 @@ func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesStat
 		t.explain.ChunksSkipped++
 		return nil
 	}
-	var err error
+	err := t.spend() // chunk by chunk: a series may have very many
+	if err != nil {
+		return err
+	}
 	t.times, t.values, err = cluster.Append(t.times[:0], t.values[:0], from, to)
 	if err != nil {
 		return errors.Join(ErrCorrupt, err)
@@ -201,6 +224,7 @@ func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesStat
 	blocks, decoded := cluster.Blocks()
 	t.explain.ChunksRead += blocks
 	t.explain.SamplesDecoded += decoded
+	t.read += int64(max(decoded, len(t.times)))
 	if t.out.needs.values {
 		t.gathered += int64(len(t.values))
 	}
@@ -225,15 +249,23 @@ func (t *workerTask) header(block chunk.Block, group int, from, to int64) bool {
 	return true
 }
 
-// budget stops a request whose percentiles would gather too many values.
-func (t *workerTask) budget() error {
-	if t.gathered == 0 {
-		return nil
+// spend accounts for what was read and is held since the last time. It stops a request that is over its budget,
+// that nobody waits for any more, or whose percentiles would gather too many values.
+func (t *workerTask) spend() error {
+	if err := t.ctx.Err(); err != nil {
+		return err
 	}
-	gathered := t.q.gathered.Add(t.gathered)
-	t.gathered = 0
+	gathered := int64(0)
+	if t.gathered > 0 {
+		gathered = t.q.gathered.Add(t.gathered)
+		t.valueBytes += t.gathered * sampleBytes
+		t.gathered = 0
+	}
+	held := t.out.bytes + t.valueBytes + int64(cap(t.times)+cap(t.values))*sampleBytes/2
+	err := t.q.budget.spend(t.read, held-t.held)
+	t.read, t.held = 0, held
 	if gathered > int64(t.q.db.opts.MaxExactSamples) {
 		return errTooManyValues
 	}
-	return nil
+	return err
 }

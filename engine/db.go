@@ -40,6 +40,9 @@ type DB struct {
 	tuned  atomic.Pointer[tuned]
 	retune chan struct{} // holds one token: FlushInterval was changed
 
+	querySamples atomic.Int64 // that reads have decoded
+	queryBytes   atomic.Int64 // that reads under way hold
+
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	peak     atomic.Int64 // of waiting, since TakeWaitingPeak
 	accepted atomic.Uint64
@@ -249,6 +252,8 @@ func (db *DB) Stats() Stats {
 		WALSegments:     db.log.SegmentCount(),
 		WriteError:      db.writeError(),
 		SeriesRefused:   db.limits.refused.Load(),
+		QuerySamples:    uint64(db.querySamples.Load()),
+		QueryBytes:      db.queryBytes.Load(),
 		Cache:           db.cacheStats(),
 		Maintenance:     db.maintenanceStats(),
 		Watch:           db.watch.stats(),

@@ -29,6 +29,8 @@ type Stats struct {
 	WriteError      error                        // why writes are refused, or nil
 
 	SeriesRefused uint64 // by MaxSeries and MaxNewSeries, since the start
+	QuerySamples  uint64 // decoded by reads, points of rollups included, since the start
+	QueryBytes    int64  // held by reads that are under way, by estimate
 	Cache         CacheStats
 	Maintenance   MaintenanceStats
 	Watch         WatchStats

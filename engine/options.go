@@ -99,6 +99,13 @@ type Options struct {
 	// MaxResultPoints bounds the groups times buckets of one query, 152 bytes each. 0: 1 million.
 	MaxResultPoints int
 
+	// MaxQuerySamples bounds the samples and points that one read may decode, MaxQueryBytes the memory it may
+	// take, by estimate; beyond either it fails with a LimitError. MaxQueriesBytes bounds the memory of all reads
+	// under way; beyond it one fails with ErrQueriesFull. 0: 1,000 million, 512 MiB, 1 GiB.
+	MaxQuerySamples int64
+	MaxQueryBytes   int64
+	MaxQueriesBytes int64
+
 	// CacheBytes is the size of the chunk store's block cache. 0: 64 MiB.
 	CacheBytes int64
 

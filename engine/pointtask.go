@@ -42,6 +42,7 @@ func (t *workerTask) points(r *tierReader, i int) error {
 func (t *workerTask) addPoints(r *tierReader, i int, from, to int64) error {
 	lo, hi := pointsIn(r.columns.Starts, from, to)
 	t.explain.Points[r.step.tier] += hi - lo
+	t.read += int64(hi - lo)
 	t.out.addPoints(t.groupOf[i], t.state(i), r.step.tier, &r.columns, lo, hi)
 	if !t.out.needs.sketch {
 		return nil

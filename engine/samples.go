@@ -35,7 +35,11 @@ func (db *DB) samples(ctx context.Context, r SamplesRequest) (*SamplesResult, er
 	if result.Series, err = db.describe(all.ids); err != nil {
 		return nil, err
 	}
-	page := &page{request: &r, to: r.To}
+	page := &page{request: &r, to: r.To, budget: db.newBudget()}
+	defer page.budget.close()
+	if err := page.budget.spend(0, int64(len(all.ids))*(seriesBytes+sampleBytes)); err != nil {
+		return nil, err
+	}
 	for begin := 0; begin < len(all.ids); begin += pinGroup {
 		if err := page.read(ctx, db, all.part(begin, min(begin+pinGroup, len(all.ids))), begin); err != nil {
 			return nil, err
@@ -59,6 +63,8 @@ type page struct {
 	dropped bool // there were more rows than the limit
 	times   []int64
 	values  []float64
+	budget  *budget
+	held    int64 // bytes that are in the budget
 }
 
 // read takes in the series of part, whose first has the given number in the result.
@@ -84,26 +90,39 @@ func (p *page) partition(ctx context.Context, pin *pin, partition model.Partitio
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
 	for i, id := range pin.ids {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		if err := r.load(i); err != nil {
 			return err
 		}
 		from := max(r.from, pin.floor(i))
 		err := r.runs.Clusters(from, r.to, func(cluster merge.Cluster) error {
+			if err := ctx.Err(); err != nil { // chunk by chunk: a series may have very many
+				return err
+			}
 			var err error
 			p.times, p.values, err = cluster.Append(p.times[:0], p.values[:0], from, min(r.to, p.to))
-			if err == nil {
-				p.add(number+i, id)
+			if err != nil {
+				return errors.Join(ErrCorrupt, err)
 			}
-			return err
+			p.add(number+i, id)
+			_, decoded := cluster.Blocks()
+			return p.spend(int64(max(decoded, len(p.times))))
 		})
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return fmt.Errorf("series %d: %w", id, errors.Join(ErrCorrupt, err))
+			return fmt.Errorf("series %d: %w", id, err)
 		}
 	}
 	return nil
+}
+
+// spend accounts for samples that were read, and for the memory held now.
+func (p *page) spend(read int64) error {
+	held := int64(cap(p.rows))*rowBytes + int64(cap(p.times)+cap(p.values))*sampleBytes/2
+	err := p.budget.spend(read, held-p.held)
+	p.held = held
+	return err
 }
 
 // add takes in the decoded samples of one series.

@@ -22,6 +22,9 @@ type Tuning struct {
 	MaxNewSeries      int
 	MinFreeBytes      int64
 	ResultCacheBytes  int64
+	MaxQuerySamples   int64
+	MaxQueryBytes     int64
+	MaxQueriesBytes   int64
 }
 
 // tuning returns the part of the options that is a Tuning.
@@ -30,6 +33,7 @@ func (o Options) tuning() Tuning {
 		MaxWaitingSamples: o.MaxWaitingSamples, MaxGroupSamples: o.MaxGroupSamples, FlushInterval: o.FlushInterval,
 		Workers: o.Workers, Uncompressed: o.Uncompressed, MaxSeries: o.MaxSeries, MaxNewSeries: o.MaxNewSeries,
 		MinFreeBytes: o.MinFreeBytes, ResultCacheBytes: o.ResultCacheBytes,
+		MaxQuerySamples: o.MaxQuerySamples, MaxQueryBytes: o.MaxQueryBytes, MaxQueriesBytes: o.MaxQueriesBytes,
 	}
 }
 
@@ -38,6 +42,9 @@ func (t Tuning) withDefaults() Tuning {
 	setDefault(&t.MaxGroupSamples, maxBatchSamples)
 	setDefault(&t.FlushInterval, 10*time.Minute)
 	setDefault(&t.MinFreeBytes, 256<<20)
+	setDefault(&t.MaxQuerySamples, 1_000_000_000)
+	setDefault(&t.MaxQueryBytes, 512<<20)
+	setDefault(&t.MaxQueriesBytes, 1<<30)
 	setDefault(&t.Workers, runtime.GOMAXPROCS(0))
 	return t
 }
@@ -55,6 +62,9 @@ func (t Tuning) validate() error {
 		{"MaxSeries", int64(t.MaxSeries)},
 		{"MaxNewSeries", int64(t.MaxNewSeries)},
 		{"ResultCacheBytes", t.ResultCacheBytes},
+		{"MaxQuerySamples", t.MaxQuerySamples},
+		{"MaxQueryBytes", t.MaxQueryBytes},
+		{"MaxQueriesBytes", t.MaxQueriesBytes},
 	} {
 		if field.value < 0 {
 			return fmt.Errorf("option %s is %d, it must not be negative", field.name, field.value)

@@ -35,6 +35,20 @@ func firstHalf() []example {
 			c.submit("any", "2025-06-16T10:30:00Z", 1)
 		},
 		beside: []string{"uptime", "timestamp", "collector_version", "components", "monitors"},
+	}, {
+		name: "1-export-job", now: "2025-06-16T10:30:00Z",
+		prepare: func(c *conformance) {
+			var samples []any
+			for i := range 10_000 {
+				at := time.Date(2025, 6, 16, 9, 0, 0, i*36e7, time.UTC)
+				samples = append(samples, at.Format(time.RFC3339Nano), float64(i))
+			}
+			c.write("cpu_usage", "percent", []string{"source", "fl_server"}, samples...)
+		},
+		vary: map[string]string{ // ids end in what nobody can guess; the size is that of these samples
+			"export_id": `"exp_20250616_103000_[0-9a-z]+"`, "download_url": `"/download/exp_20250616_103000_[0-9a-z]+\.json"`, "file_size_bytes": anyNumber,
+		},
+		beside: []string{"*"},
 	}}
 }
 
@@ -153,6 +167,17 @@ func failures() []example {
 		name: "1-error-not-found", request: "GET /download/exp_20250616_103000.json", status: http.StatusNotFound, now: "2025-06-16T10:30:00Z",
 		vary:   map[string]string{"error.message": `"[^"]+"`}, // what is not there is no metric
 		beside: []string{"error.request_id", "error.details"},
+	}, {
+		name: "2-error-rate-limit", request: "GET /metrics/query?metric=cpu_usage", status: http.StatusTooManyRequests,
+		prepare: func(c *conformance) {
+			for range 5000 {
+				if _, _, ok := c.server.reads.take("127.0.0.1", c.server.options.Now()); !ok {
+					c.t.Fatal("a request within the limit is refused")
+				}
+			}
+			c.at("2024-01-15T11:29:01Z") // the window has a minute left
+		},
+		beside: []string{"error.timestamp", "error.request_id", "error.details"},
 	}, {
 		name: "2-error-invalid-query", request: "GET /metrics/query?metric=cpu_usage&from=2024-01-15T11:00:00Z&to=2024-01-15T10:00:00Z", status: http.StatusBadRequest,
 		beside: []string{"error.timestamp", "error.request_id"},

@@ -152,7 +152,7 @@ func (e *example) run(t *testing.T, request seedRequest, base, contentType strin
 	e.compare(t, want, answer.body)
 }
 
-// startConformance starts a server with the buffers and the retention of the document's figures.
+// startConformance starts a server with the buffers, the retention and the rate limit of the document's figures.
 func startConformance(t *testing.T, version, now string) *conformance {
 	t.Helper()
 	c := &conformance{clock: new(atomic.Int64)}
@@ -176,7 +176,8 @@ func startConformance(t *testing.T, version, now string) *conformance {
 	c.testServer = startEngine(t, engine.Options{
 		Now: clock, MaxWaitingSamples: 10_000, ResultCacheBytes: 1 << 20, MinChunkSamples: 1,
 		Retention: engine.RetentionPolicy{Default: engine.Retention{Raw: 30 * 24 * time.Hour}},
-	}, Options{Version: version, Now: clock, Config: live})
+	}, Options{Version: version, Now: clock, Config: live, RateLimit: RateLimit{Reads: 5000, Window: time.Hour},
+		ExportPatience: time.Minute})
 	return c
 }
 

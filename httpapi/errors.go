@@ -135,6 +135,7 @@ var unavailable = []struct {
 	{errNoMemory, 2},
 	{errTooManyLive, 5},
 	{errStopping, 10},
+	{engine.ErrQueriesFull, 2},
 	{context.Canceled, 10}, // the client is gone, or the server is stopping
 }
 

@@ -22,6 +22,7 @@ func serverOptions(settings config.Config, logger *slog.Logger, keys *httpapi.Ke
 		Version:        versionNumber(),
 		Logger:         logger,
 		AllowedHosts:   settings.AllowedHosts,
+		QueryTimeout:   settings.Query.Timeout,
 		Keys:           keys,
 		Config:         live,
 		AllowedOrigins: settings.CORS.AllowedOrigins,

@@ -68,6 +68,9 @@ func tuningOf(settings config.Config) engine.Tuning {
 		MaxNewSeries:      settings.Storage.MaxNewSeriesPerMinute,
 		MinFreeBytes:      settings.Storage.MinFreeBytes,
 		ResultCacheBytes:  settings.Cache.QueryBytes,
+		MaxQuerySamples:   settings.Query.MaxSamples,
+		MaxQueryBytes:     settings.Query.MaxBytes,
+		MaxQueriesBytes:   settings.Query.MaxTotalBytes,
 	}
 	if tuning.MinFreeBytes == 0 {
 		tuning.MinFreeBytes = -1 // the engine's way to say that nothing is checked

@@ -23,6 +23,7 @@ func TestEngineOptions(t *testing.T) {
 			MaxSeries:      4, MaxNewSeriesPerMinute: 5, BatchSize: 10,
 		},
 		Cache:      config.Cache{QueryBytes: 6},
+		Query:      config.Query{MaxSamples: 11, MaxBytes: 12, MaxTotalBytes: 13},
 		Processing: config.Processing{BufferSize: 7, FlushInterval: 8, WorkerThreads: 9},
 	}
 	want := engine.Options{
@@ -33,7 +34,7 @@ func TestEngineOptions(t *testing.T) {
 		},
 		MaxSeries: 4, MaxNewSeries: 5, ResultCacheBytes: 6,
 		MaxWaitingSamples: 7, FlushInterval: 8, Workers: 9, MinFreeBytes: -1,
-		MaxGroupSamples: 10, Uncompressed: true,
+		MaxGroupSamples: 10, Uncompressed: true, MaxQuerySamples: 11, MaxQueryBytes: 12, MaxQueriesBytes: 13,
 	}
 	got := engineOptions(settings, slog.New(slog.DiscardHandler))
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(engine.Options{}, "Logger", "Now")); diff != "" {
