@@ -99,6 +99,22 @@ func TestShiftsOfLevel(t *testing.T) {
 	}
 }
 
+// TestSpikesOnASlope checks that a trend, however steep, hides no spike.
+func TestSpikesOnASlope(t *testing.T) {
+	for _, n := range []int{60, 1000, 5000} {
+		for _, slope := range []float64{0, 0.3, -3, 1000} {
+			values := noisy(n, 12)
+			for i := range values {
+				values[i] += slope * float64(i)
+			}
+			values[n/3] += 20
+			if got := detect(t, values, Options{Sensitivity: 0.1}); !slices.Equal(indexes(got), []int{n / 3}) {
+				t.Errorf("%d points, slope %v: %v, want point %d", n, slope, got.Anomalies, n/3)
+			}
+		}
+	}
+}
+
 func TestRegularPeaksAreNoAnomalies(t *testing.T) {
 	values := noisy(1000, 5)
 	for i := 7; i < len(values); i += 12 {

@@ -63,6 +63,23 @@ func TestQuietSeriesHaveNoAnomalies(t *testing.T) {
 	}
 }
 
+// TestFewPointsOfNoise counts false reports where the scale itself is uncertain: by the rule, five of ten
+// thousand series at most.
+func TestFewPointsOfNoise(t *testing.T) {
+	const count = 10_000
+	for _, n := range []int{minPoints, 15, 20, 60} {
+		wrong := 0
+		for seed := range uint64(count) {
+			if len(detect(t, noisy(n, seed), Options{Sensitivity: 0.1}).Anomalies) > 0 {
+				wrong++
+			}
+		}
+		if wrong > 5 {
+			t.Errorf("%d points: %d of %d series of noise have a report", n, wrong, count)
+		}
+	}
+}
+
 // TestOthersOnQuietSeries holds the other algorithms to the same for what the product promises of the default.
 func TestOthersOnQuietSeries(t *testing.T) {
 	for algorithm := ZScore; algorithm <= Seasonal; algorithm++ {

@@ -19,13 +19,14 @@ const (
 // Windows of the medians, in points.
 const (
 	aroundWindow    = 7
+	outermost       = 2 // points at either end, which have too few neighbours
 	maxBeforeWindow = 100
 )
 
-// finest is the part of a series' scale below which its residuals' scale doesn't count. The median of the points
-// around cuts off the peaks of a curve; these few percent of its height are no anomaly, however smooth it is. Of
-// fewer points than 200 it is a larger part, finestPoints over their number: few residuals are often small by
-// chance.
+// finest is the part of a series' scale, its trend left out, below which its residuals' scale doesn't count. The
+// median of the points around cuts off the peaks of a curve; these few percent of its height are no anomaly,
+// however smooth it is. Of fewer points than 200 it is a larger part, finestPoints over their number: few residuals
+// are often small by chance.
 const (
 	finest       = 1.0 / 40
 	finestPoints = 5.0
@@ -49,9 +50,10 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 	}
 	s.floor = largest * 1e-12
 	s.period = findPeriod(times, values)
-	base := withoutTrend(values)
+	level := withoutTrend(values)
+	base := level
 	if s.period > 0 {
-		base = withoutCycle(base, s.period)
+		base = withoutCycle(level, s.period)
 	}
 	var averaged []float64
 	s.columns[signalValue] = values
@@ -64,9 +66,16 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 		return nil, err
 	}
 	located := s.columns
-	located[signalAround] = averaged
-	err := inParallel(ctx, signalCount, func(i int) { s.locations[i] = locate(slices.Clone(located[i])) })
-	least := max(finest, finestPoints/float64(len(values))) * s.locations[signalValue].scale
+	located[signalAround] = averaged[outermost : len(averaged)-outermost]
+	var height float64
+	err := inParallel(ctx, signalCount+1, func(i int) {
+		if i == signalCount {
+			height = locate(slices.Clone(level)).scale
+		} else {
+			s.locations[i] = locate(slices.Clone(located[i]))
+		}
+	})
+	least := max(finest, finestPoints/float64(len(values))) * height
 	for _, residual := range [...]int{signalAround, signalBefore} {
 		s.locations[residual].scale = max(s.locations[residual].scale, least)
 	}
@@ -84,7 +93,7 @@ func steps(values []float64) []float64 {
 // around returns each value less the median of its neighbours, as many on one side as on the other: a slope
 // is no surprise. They are even in number, so two are in the middle. Of these the nearer counts, since beside a
 // shift of level one of them is on the other side. averaged is the value less the mean of the two, whose scale
-// is that of noise. The outermost two points have too few neighbours to be compared with.
+// is that of noise. The outermost points have too few neighbours to be compared with.
 func around(values []float64) (nearest, averaged []float64) {
 	nearest, averaged = make([]float64, len(values)), make([]float64, len(values))
 	rollingWindow(values, func(i int) (int, int) {
@@ -92,7 +101,7 @@ func around(values []float64) (nearest, averaged []float64) {
 		return i - reach, i + reach + 1
 	}, func(i int, window []float64) {
 		middle := len(window) / 2
-		if middle < 2 {
+		if middle < outermost {
 			return
 		}
 		x, low, high := values[i], window[middle-1], window[middle+1]
@@ -121,8 +130,9 @@ func before(values []float64) []float64 {
 	return out
 }
 
-// withoutTrend returns values less a line, behind which medians of other moments would lag. Its slope is the median of the slopes between points a quarter of
-// the series apart. A step somewhere is in a third of these at most, so it doesn't count as a trend.
+// withoutTrend returns values less a line, behind which medians of other moments would lag. Its slope is the median
+// of the slopes between points a quarter of the series apart. A step somewhere is in a third of these at most, so
+// it doesn't count as a trend.
 func withoutTrend(values []float64) []float64 {
 	apart := len(values) / 4
 	rises := make([]float64, len(values)-apart)
