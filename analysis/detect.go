@@ -41,7 +41,7 @@ type Result struct {
 	Anomalies []Anomaly // the highest score first, equal ones in the order of their points
 	Baseline  float64   // the mean of the finite values that are not reported; NaN: there are none
 	Points    int       // that were looked at; 0: there are too few
-	Period    float64   // of the cycle that the series has, in points; 0: none was found
+	Period    float64   // of the cycle that the series has, in its usual intervals; 0: none was found
 }
 
 // Detect finds the anomalies of a series, given as times in nanoseconds, ascending, and values, as many. It

@@ -15,35 +15,24 @@ const (
 	minPeriod      = 4    // points
 	minCycles      = 3    // how often a cycle must be seen
 	aboutAsHigh    = 0.85 // one peak beside another
+	maxCyclesAway  = 8    // where points are missing in nearer ones
 	minCorrelation = 0.25 // of the series with itself, a period later; of short ones more, since noise has some, too
 )
 
-// findPeriod returns the period of the cycle that a series has, in points, or 0: the first peak of its
-// autocorrelation that is about as high as the highest.
-func findPeriod(times []int64, values []float64) float64 {
-	if len(values) < minCycles*minPeriod || !isRegular(times) {
+// findPeriod returns the period of the cycle that a series has, in places of its grid, or 0: the first peak of
+// its autocorrelation that is about as high as the highest.
+func findPeriod(grid []float64) float64 {
+	if len(grid) < minCycles*minPeriod {
 		return 0
 	}
-	width := (len(values) + maxSpectrumPoints - 1) / maxSpectrumPoints
-	coarse := flatten(blockMeans(values, width))
+	width := (len(grid) + maxSpectrumPoints - 1) / maxSpectrumPoints
+	coarse := flatten(blockMeans(withoutGaps(grid), width))
 	correlation := autocorrelation(coarse)
 	lag := firstPeak(correlation, len(coarse)/minCycles)
 	if lag == 0 {
 		return 0
 	}
 	return sharpen(correlation, lag) * float64(width)
-}
-
-// isRegular reports whether points follow one another at one interval, nearly all of them, so that lags in
-// points are lags in time.
-func isRegular(times []int64) bool {
-	intervals := make([]float64, 0, len(times)-1)
-	for i := 1; i < len(times); i++ {
-		intervals = append(intervals, float64(times[i]-times[i-1]))
-	}
-	usual := quantileOf(intervals, 0.5)
-	mean := float64(times[len(times)-1]-times[0]) / float64(len(intervals))
-	return usual > 0 && math.Abs(mean/usual-1) < 0.01
 }
 
 func blockMeans(values []float64, width int) []float64 {
@@ -127,24 +116,25 @@ func transform(x []complex128) {
 	}
 }
 
-// firstPeak returns the smallest lag, after the correlation has first vanished, at which it peaks about as
-// high as anywhere up to longest; 0: it is nowhere high enough.
+// firstPeak returns the smallest lag at which the correlation peaks about as high as anywhere up to longest; 0: it
+// is nowhere high enough. A peak rises from a valley; it need not be one of no correlation, since a short cycle may
+// ride on slow changes.
 func firstPeak(correlation []float64, longest int) int {
 	longest = min(longest, len(correlation)-2)
-	begin := 1
-	for begin <= longest && correlation[begin] > 0 {
-		begin++
+	enough := max(minCorrelation, 4/math.Sqrt(float64(2*len(correlation))))
+	lowest, highest := math.Inf(1), 0.0
+	rises := make([]bool, longest+1) // so far above the lowest before
+	for lag := 1; lag <= longest; lag++ {
+		lowest = min(lowest, correlation[lag])
+		if rises[lag] = lag >= minPeriod && correlation[lag]-lowest >= enough; rises[lag] {
+			highest = max(highest, correlation[lag])
+		}
 	}
-	begin = max(begin, minPeriod)
-	highest := 0.0
-	for lag := begin; lag <= longest; lag++ {
-		highest = max(highest, correlation[lag])
-	}
-	if highest < max(minCorrelation, 4/math.Sqrt(float64(2*len(correlation)))) {
+	if highest < enough {
 		return 0
 	}
-	best := begin
-	for correlation[best] < aboutAsHigh*highest {
+	best := minPeriod
+	for !rises[best] || correlation[best] < aboutAsHigh*highest {
 		best++
 	}
 	for lag := best; lag <= longest && correlation[lag] >= aboutAsHigh*highest; lag++ {
@@ -182,10 +172,15 @@ func sharpen(correlation []float64, lag int) float64 {
 	}
 }
 
-// peakAt returns where the parabola has its vertex that fits the correlations up to reach from a lag best: a broad
-// peak's highest point is a matter of noise.
+// peakAt returns where the parabola has its vertex that fits the correlations from a lag on to where they have
+// halved, or up to reach, best: a broad peak's highest point is a matter of noise, and a narrow one's feet aren't its own.
 func peakAt(correlation []float64, lag, reach int) float64 {
 	reach = min(reach, len(correlation)-1-lag)
+	for x := 1; x < reach; x++ {
+		if min(correlation[lag-x], correlation[lag+x]) < correlation[lag]/2 {
+			reach = x
+		}
+	}
 	squares := 0.0
 	for x := -reach; x <= reach; x++ {
 		squares += float64(x * x)
@@ -208,22 +203,22 @@ func peakAt(correlation []float64, lag, reach int) float64 {
 
 // withoutCycle returns each value less the median of what stands at its place in the five nearest other cycles, or
 // in as many as there are. Unlike a table of the cycle's phases, this follows a cycle that changes.
-func withoutCycle(values []float64, period float64) []float64 {
+func withoutCycle(values []float64, places []int, period float64) []float64 {
 	out := make([]float64, len(values))
+	grid := gridOf(values, places)
 	var others [5]float64
-	cycles := int(float64(len(values)) / period)
 	for i := range values {
 		count := 0
-		for k := 1; count < len(others) && k <= cycles; k++ {
+		for k := 1; count < len(others) && k <= maxCyclesAway; k++ {
 			whole, part := math.Modf(float64(k) * period)
 			away := int(whole)
-			if at := i - away; at >= 1 {
-				others[count] = between(values[at], values[at-1], part)
-				count++
-			}
-			if at := i + away; at+1 < len(values) && count < len(others) {
-				others[count] = between(values[at], values[at+1], part)
-				count++
+			for _, at := range [...][2]int{{places[i] - away, -1}, {places[i] + away, 1}} {
+				if further := at[0] + at[1]; count < len(others) && further >= 0 && further < len(grid) {
+					if other := between(grid[at[0]], grid[further], part); !math.IsNaN(other) {
+						others[count] = other
+						count++
+					}
+				}
 			}
 		}
 		if found := others[:count]; count > 0 {

@@ -3,7 +3,9 @@ package analysis
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
+	"time"
 )
 
 // TestPeriods looks for cycles of many lengths, in noise, on a slope, with spikes.
@@ -24,10 +26,25 @@ func TestPeriods(t *testing.T) {
 			}
 			// A fraction of a point is known if there are many cycles; so many points are taken together.
 			within := 0.05 + period*period/float64(n)/10 + float64(n/maxSpectrumPoints)/2
-			if got := findPeriod(minutes(n), values); math.Abs(got-period) > within {
+			if got := findPeriod(values); math.Abs(got-period) > within {
 				t.Errorf("%d points with a period of %v: %v was found", n, period, got)
 			}
 		}
+	}
+}
+
+// TestShortCycleOnSlowChanges checks that a correlation which stays above nothing for long hides no cycle.
+func TestShortCycleOnSlowChanges(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 3))
+	values := make([]float64, 4000)
+	for i := range values {
+		values[i] = 20*math.Sin(float64(i)/500) + random.NormFloat64()
+		if i%60 < 10 {
+			values[i] += 40
+		}
+	}
+	if got := findPeriod(values); math.Abs(got-60) > 0.1 {
+		t.Errorf("a period of %v was found, want 60", got)
 	}
 }
 
@@ -38,7 +55,7 @@ func TestNoPeriod(t *testing.T) {
 		for i := range noise {
 			noise[i] = random.NormFloat64()
 		}
-		if got := findPeriod(minutes(500), noise); got != 0 {
+		if got := findPeriod(noise); got != 0 {
 			t.Errorf("seed %d: noise has a period of %v", seed, got)
 		}
 	}
@@ -46,18 +63,72 @@ func TestNoPeriod(t *testing.T) {
 	for i := range wave {
 		wave[i] = math.Sin(float64(i) / 3)
 	}
-	if got := findPeriod(minutes(500), wave); math.Abs(got-6*math.Pi) > 0.1 {
+	if got := findPeriod(wave); math.Abs(got-6*math.Pi) > 0.1 {
 		t.Errorf("a sine has a period of %v", got)
 	}
-	gaps := minutes(500)
-	for i := range gaps[200:] {
-		gaps[200+i] += 100 * 60e9
-	}
-	if got := findPeriod(gaps, wave); got != 0 {
-		t.Errorf("points with a gap have a period of %v", got)
-	}
-	if got := findPeriod(minutes(500), make([]float64, 500)); got != 0 {
+	if got := findPeriod(make([]float64, 500)); got != 0 {
 		t.Errorf("a constant has a period of %v", got)
+	}
+}
+
+// TestCycleWithGaps leaves points out of a cycle with a slope, one by one and many at a time: what is wrong
+// is found, and the points beside a gap aren't wrong.
+func TestCycleWithGaps(t *testing.T) {
+	for name, isMissing := range map[string]func(random *rand.Rand, i int) bool{
+		"one in thirty": func(random *rand.Rand, _ int) bool { return random.IntN(30) == 0 },
+		"a short gap":   func(_ *rand.Rand, i int) bool { return i >= 3000 && i < 3020 },
+		"a long gap":    func(_ *rand.Rand, i int) bool { return i >= 3000 && i < 4000 },
+		"two gaps":      func(_ *rand.Rand, i int) bool { return i >= 1000 && i < 1070 || i >= 3000 && i < 3033 },
+	} {
+		random := rand.New(rand.NewPCG(5, 3))
+		var times []int64
+		var values []float64
+		wrong := 0
+		for i := range 5000 {
+			if isMissing(random, i) {
+				continue
+			}
+			value := 10*math.Sin(2*math.Pi*float64(i)/288) + random.NormFloat64() + 0.1*float64(i)
+			if i == 2522 { // at a peak
+				wrong, value = len(values), value-12
+			}
+			jitter := time.Duration(random.IntN(6000)) * time.Millisecond
+			times, values = append(times, int64(time.Duration(i)*time.Minute+jitter)), append(values, value)
+		}
+		got, err := Detect(t.Context(), times, values, Options{Sensitivity: 0.1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(indexes(got), []int{wrong}) || math.Abs(got.Period-288) > 1 {
+			t.Errorf("%s: %v, want point %d; period %v", name, got.Anomalies, wrong, got.Period)
+		}
+	}
+}
+
+// TestPlaces checks which times have a grid.
+func TestPlaces(t *testing.T) {
+	irregular, crowded := make([]int64, 100), make([]int64, 100)
+	random := rand.New(rand.NewPCG(1, 3))
+	for i := 1; i < 100; i++ {
+		irregular[i] = irregular[i-1] + int64(random.ExpFloat64()*60e9)
+		crowded[i] = crowded[i-1] + 60e9
+	}
+	crowded[99] += 200 * 60e9
+	for name, c := range map[string]struct {
+		times   []int64
+		want    []int
+		regular bool
+	}{
+		"a gap":          {[]int64{5, 15, 25, 35, 65, 75, 85, 95, 105, 115, 125, 135}, []int{0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 13}, true},
+		"jitter":         {[]int64{0, 11, 19, 31, 40, 50, 60, 70, 80, 90, 100}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, true},
+		"one moment":     {make([]int64, 10), []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}, false},
+		"irregular":      {irregular, nil, false},
+		"too long a gap": {crowded, nil, false},
+	} {
+		places, regular := placesOf(c.times)
+		if regular != c.regular || c.want != nil && !slices.Equal(places, c.want) || len(places) != len(c.times) {
+			t.Errorf("%s: %v, %v; want %v, %v", name, places, regular, c.want, c.regular)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ type signals struct {
 	columns   [signalCount][]float64
 	locations [signalCount]location
 	floor     float64 // differences up to this are noise of the arithmetic
-	period    float64 // of the cycle that was taken out, in points; 0: none was found
+	period    float64 // of the cycle that was taken out, in usual intervals; 0: none was found
 }
 
 // newSignals computes the signals of values, which are finite, at least minPoints, and small enough that
@@ -49,11 +49,14 @@ func newSignals(ctx context.Context, times []int64, values []float64) (*signals,
 		largest = max(largest, math.Abs(value))
 	}
 	s.floor = largest * 1e-12
-	s.period = findPeriod(times, values)
-	level := withoutTrend(values)
+	places, regular := placesOf(times)
+	level := withoutTrend(values, places)
 	base := level
+	if regular {
+		s.period = findPeriod(gridOf(values, places))
+	}
 	if s.period > 0 {
-		base = withoutCycle(level, s.period)
+		base = withoutCycle(level, places, s.period)
 	}
 	var averaged []float64
 	s.columns[signalValue] = values
@@ -133,16 +136,16 @@ func before(values []float64) []float64 {
 // withoutTrend returns values less a line, behind which medians of other moments would lag. Its slope is the median
 // of the slopes between points a quarter of the series apart. A step somewhere is in a third of these at most, so
 // it doesn't count as a trend.
-func withoutTrend(values []float64) []float64 {
+func withoutTrend(values []float64, places []int) []float64 {
 	apart := len(values) / 4
-	rises := make([]float64, len(values)-apart)
-	for i := range rises {
-		rises[i] = values[i+apart] - values[i]
+	slopes := make([]float64, len(values)-apart)
+	for i := range slopes {
+		slopes[i] = (values[i+apart] - values[i]) / float64(max(places[i+apart]-places[i], 1))
 	}
-	slope := quantileOf(rises, 0.5) / float64(apart)
+	slope := quantileOf(slopes, 0.5)
 	out := make([]float64, len(values))
 	for i, value := range values {
-		out[i] = value - slope*float64(i)
+		out[i] = value - slope*float64(places[i])
 	}
 	return out
 }
