@@ -36,6 +36,18 @@ func BenchmarkDetect(b *testing.B) {
 	}
 }
 
+// BenchmarkDetectShort analyzes a hundred points, one of them wrong: a request may have ten thousand such series.
+func BenchmarkDetectShort(b *testing.B) {
+	times, values := minutes(100), noisy(100, 1)
+	values[40] = 90
+	b.ReportAllocs()
+	for b.Loop() {
+		if result, err := Detect(b.Context(), times, values, Options{Sensitivity: 0.1}); err != nil || len(result.Anomalies) != 1 {
+			b.Fatal(result, err)
+		}
+	}
+}
+
 // BenchmarkForestScores grows a forest and scores every one of a million points, not only those far out.
 func BenchmarkForestScores(b *testing.B) {
 	times, values := million()

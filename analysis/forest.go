@@ -14,7 +14,7 @@ import (
 //   - The feature to cut is drawn in proportion to how far the points extend in it, in robust scales, and
 //     not evenly: an axis on which something stands out is cut earlier. This is the robust random cut forest
 //     of Guha, Mishra, Roy and Schrijvers (ICML 2016).
-//   - A point that was not among those of which a tree was made counts as if it had been (tree.cuts).
+//   - A point that was not among those of which a tree was made counts as if it had been (scored).
 //   - The score reaches 1 (forest.score).
 const (
 	forestTrees   = 100
@@ -29,7 +29,7 @@ const forestSeed = 2008
 const stepWeight = 0.25
 
 // scoreBlock is how many points a goroutine scores at a time.
-const scoreBlock = 1024
+const scoreBlock = 8192
 
 // row is a point: its features in robust scales.
 type row [signalCount]float64
@@ -38,51 +38,23 @@ type row [signalCount]float64
 type forest struct {
 	signals *signals
 	weights row
-	trees   []tree
-	usual   float64 // mean number of cuts for a point of the sample
-}
-
-// tree is its nodes, the root first.
-type tree []treeNode
-
-// treeNode is a cut, or a leaf: then left is 0.
-type treeNode struct {
-	low, high   row     // the box that its points fill
-	edges       float64 // of the box, laid end to end
-	at          float64
-	feature     int32 // below at: left
-	left, right int32
-	cuts        float64 // of a leaf: made, and expected to separate its points
+	size    int     // points that a tree is made of
+	usual   float64 // mean number of cuts for one of these
 }
 
 func byForest(ctx context.Context, s *signals, points []int32) ([]float64, error) {
-	f, err := newForest(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	return f.scores(ctx, points)
+	return newForest(s).scores(ctx, points)
 }
 
-// newForest grows a forest for the points of a series, at least two.
-func newForest(ctx context.Context, s *signals) (*forest, error) {
-	n := len(s.columns[0])
-	size := min(forestSamples, n)
-	f := &forest{signals: s, trees: make([]tree, forestTrees), usual: usualCuts(size)}
+// newForest returns the forest for the points of a series, at least two.
+func newForest(s *signals) *forest {
+	size := min(forestSamples, len(s.columns[0]))
+	f := &forest{signals: s, size: size, usual: usualCuts(size)}
 	for feature := range f.weights {
 		f.weights[feature] = 1 / s.unit(feature)
 	}
 	f.weights[signalStep] *= stepWeight
-	err := inParallel(ctx, forestTrees, func(i int) {
-		random := rand.New(rand.NewPCG(forestSeed, uint64(i)))
-		g := grower{random: random, maxDepth: math.Ceil(math.Log2(float64(size)))}
-		rows := make([]row, 0, size)
-		for _, point := range sample(random, n, size) {
-			rows = append(rows, f.row(point))
-		}
-		g.grow(rows, 0)
-		f.trees[i] = g.nodes
-	})
-	return f, err
+	return f
 }
 
 func (f *forest) row(point int32) row {
@@ -108,6 +80,12 @@ func usualCuts(n int) float64 {
 // sample draws size of the numbers below n, by Floyd's algorithm.
 func sample(random *rand.Rand, n, size int) []int32 {
 	chosen := make([]int32, 0, size)
+	if size == n {
+		for i := range n {
+			chosen = append(chosen, int32(i))
+		}
+		return chosen
+	}
 	drawn := make(map[int32]bool, size)
 	for top := n - size; top < n; top++ {
 		pick := int32(random.IntN(top + 1))
@@ -120,66 +98,6 @@ func sample(random *rand.Rand, n, size int) []int32 {
 	return chosen
 }
 
-// grower makes a tree.
-type grower struct {
-	random   *rand.Rand
-	maxDepth float64
-	nodes    tree
-}
-
-// grow appends the tree of these points, which it reorders, and returns its root's place.
-func (g *grower) grow(points []row, depth float64) int32 {
-	place := int32(len(g.nodes))
-	node := treeNode{low: points[0], high: points[0], cuts: depth + usualCuts(len(points))}
-	for i := range points {
-		for feature, x := range points[i] {
-			node.low[feature], node.high[feature] = min(node.low[feature], x), max(node.high[feature], x)
-		}
-	}
-	for feature := range node.low {
-		node.edges += node.high[feature] - node.low[feature]
-	}
-	g.nodes = append(g.nodes, node)
-	if len(points) == 1 || depth >= g.maxDepth || !g.cut(&node) {
-		return place
-	}
-	middle := 0
-	for i := range points {
-		if points[i][node.feature] < node.at {
-			points[i], points[middle] = points[middle], points[i]
-			middle++
-		}
-	}
-	node.left = g.grow(points[:middle], depth+1)
-	node.right = g.grow(points[middle:], depth+1)
-	g.nodes[place] = node
-	return place
-}
-
-// cut draws a place along the edges of a node's box, and so a feature and where to cut it. It returns false if
-// the box is a point.
-func (g *grower) cut(node *treeNode) bool {
-	if node.edges == 0 {
-		return false
-	}
-	left := node.edges * g.random.Float64()
-	for feature := range node.low {
-		edge := node.high[feature] - node.low[feature]
-		if edge > 0 {
-			// The last edge takes what rounding leaves over. Between neighbouring floats there is no
-			// place for a cut but the higher.
-			node.feature = int32(feature)
-			at := node.low[feature] + min(left, edge)
-			node.at = min(max(at, math.Nextafter(node.low[feature], node.high[feature])), node.high[feature])
-		}
-		if left < edge {
-			break
-		}
-		left -= edge
-	}
-	return true
-}
-
 // scores returns the scores of the points with the given numbers.
 func (f *forest) scores(ctx context.Context, points []int32) ([]float64, error) {
 	out := make([]float64, len(points))
@@ -187,24 +105,34 @@ func (f *forest) scores(ctx context.Context, points []int32) ([]float64, error) 
 	err := inParallel(ctx, blocks, func(block int) {
 		begin := block * scoreBlock
 		end := min(begin+scoreBlock, len(points))
-		f.block(points[begin:end], out[begin:end])
+		f.block(ctx, points[begin:end], out[begin:end])
 	})
 	return out, err
 }
 
-// block scores some points, tree by tree, since a tree stays in the processor's cache.
-func (f *forest) block(points []int32, out []float64) {
-	rows := make([]row, len(points))
+// block scores some points, tree by tree, until the context ends.
+func (f *forest) block(ctx context.Context, points []int32, out []float64) {
+	asked := make([]scored, len(points))
 	for i, point := range points {
-		rows[i] = f.row(point)
+		asked[i] = scored{row: f.row(point), at: int32(i)}
 	}
-	for _, t := range f.trees {
-		for i := range rows {
-			out[i] += t.expectedCuts(&rows[i])
+	n := len(f.signals.columns[0])
+	rows := make([]row, f.size)
+	random := rand.NewPCG(0, 0)
+	maxDepth := math.Ceil(math.Log2(float64(f.size)))
+	for number := uint64(0); number < forestTrees && ctx.Err() == nil; number++ {
+		random.Seed(forestSeed, number)
+		for i, point := range sample(rand.New(random), n, f.size) {
+			rows[i] = f.row(point)
 		}
+		for i := range asked {
+			asked[i].reached = 1
+		}
+		t := tree{number: number, random: random, maxDepth: maxDepth}
+		t.grow(rows, asked, 0, 1)
 	}
-	for i := range out {
-		out[i] = f.score(out[i] / float64(len(f.trees)))
+	for _, point := range asked {
+		out[point.at] = f.score(point.cuts / forestTrees)
 	}
 }
 
@@ -214,34 +142,120 @@ func (f *forest) score(cuts float64) float64 {
 	return min(math.Exp2(-(cuts-1)/(f.usual-1)), 1)
 }
 
-// expectedCuts returns how many cuts the tree needs for a point.
+// scored is a point whose cuts are counted.
 //
-// Most points were not in the tree's sample. The paper lets these fall into a leaf, so that a point far outside
+// Most points are not in a tree's sample. The paper lets these fall into a leaf, so that a point far outside
 // the sample counts like the outermost of the sample. Here it counts as if it had been there: it would have
 // extended a node's box, and a cut that falls into the gap leaves the point alone. This is how a Mondrian tree
 // takes in a point (Lakshminarayanan, Roy and Teh, "Mondrian Forests", NIPS 2014).
-func (t tree) expectedCuts(point *row) float64 {
-	expected, reached := 0.0, 1.0 // reached: the probability that the point is not yet alone
-	node := &t[0]
-	for depth := 1.0; node.left != 0; depth++ {
-		gaps := 0.0
-		for feature, x := range point {
-			if low := node.low[feature]; x < low {
-				gaps += low - x
-			} else if high := node.high[feature]; x > high {
-				gaps += x - high
+type scored struct {
+	row
+	cuts    float64 // expected, of all trees so far
+	reached float64 // probability that this tree has not yet left the point alone
+	at      int32   // its place in the block
+}
+
+// tree is grown only where points are asked about: few are, as a rule, and those are soon alone.
+type tree struct {
+	number   uint64
+	random   *rand.PCG
+	maxDepth float64
+}
+
+// box is what some points fill.
+type box struct {
+	low, high row
+	edges     float64 // laid end to end
+}
+
+func boxOf(points []row) box {
+	b := box{low: points[0], high: points[0]}
+	for i := range points {
+		for feature, x := range points[i] {
+			if x < b.low[feature] {
+				b.low[feature] = x
+			} else if x > b.high[feature] {
+				b.high[feature] = x
 			}
 		}
-		if gaps > 0 {
-			alone := reached * gaps / (gaps + node.edges)
-			expected += alone * depth
-			reached -= alone
-		}
-		if point[node.feature] < node.at {
-			node = &t[node.left]
-		} else {
-			node = &t[node.right]
+	}
+	for feature := range b.low {
+		b.edges += b.high[feature] - b.low[feature]
+	}
+	return b
+}
+
+// gaps returns how much further the box's edges would reach if it held a point, too.
+func (b *box) gaps(point *row) float64 {
+	sum := 0.0
+	for feature, x := range point {
+		if low := b.low[feature]; x < low {
+			sum += low - x
+		} else if high := b.high[feature]; x > high {
+			sum += x - high
 		}
 	}
-	return expected + reached*node.cuts
+	return sum
+}
+
+// grow cuts a node's points, of which asked are asked about, both of which it reorders, and what lies below. path
+// tells nodes apart, by the sides on which they lie.
+func (t *tree) grow(points []row, asked []scored, depth float64, path uint64) {
+	b := boxOf(points)
+	if len(points) == 1 || depth >= t.maxDepth || b.edges == 0 {
+		for i := range asked {
+			asked[i].cuts += asked[i].reached * (depth + usualCuts(len(points)))
+		}
+		return
+	}
+	// A node's cut must not hang on which others were grown before it.
+	t.random.Seed(t.number, path)
+	feature, at := b.cut(rand.New(t.random).Float64())
+	middle := 0
+	for i := range points {
+		if points[i][feature] < at {
+			points[i], points[middle] = points[middle], points[i]
+			middle++
+		}
+	}
+	low := 0
+	for i := range asked {
+		point := &asked[i]
+		if gaps := b.gaps(&point.row); gaps > 0 {
+			alone := point.reached * gaps / (gaps + b.edges)
+			point.cuts += alone * (depth + 1)
+			point.reached -= alone
+		}
+		if point.row[feature] < at {
+			asked[i], asked[low] = asked[low], asked[i]
+			low++
+		}
+	}
+	if low > 0 {
+		t.grow(points[:middle], asked[:low], depth+1, 2*path)
+	}
+	if low < len(asked) {
+		t.grow(points[middle:], asked[low:], depth+1, 2*path+1)
+	}
+}
+
+// cut returns the place that lies this part of the way along a box's edges, which are not nothing: a feature, and
+// where to cut it.
+func (b *box) cut(part float64) (feature int, at float64) {
+	left := b.edges * part
+	for i := range b.low {
+		edge := b.high[i] - b.low[i]
+		if edge > 0 {
+			// The last edge takes what rounding leaves over. Between neighbouring floats there is no
+			// place for a cut but the higher.
+			feature = i
+			at = b.low[i] + min(left, edge)
+			at = min(max(at, math.Nextafter(b.low[i], b.high[i])), b.high[i])
+		}
+		if left < edge {
+			break
+		}
+		left -= edge
+	}
+	return feature, at
 }
