@@ -20,7 +20,8 @@ const (
 	maxAnomalies        = maxRawSamples // in an answer
 	defaultMaxAnomalies = 1000
 	defaultSensitivity  = 0.1
-	analysisBytes       = 160 // of memory, for each point of a series that is being analyzed
+	heldPointBytes      = 40  // of memory, for each point that is held: a time and a value, in slices that grow
+	analysisBytes       = 160 // likewise, for each point of a series that is being analyzed
 	anomalyBytes        = 256 // about the length of an anomaly in JSON
 )
 
@@ -122,6 +123,7 @@ func (s *Server) findAnomalies(r *request) error {
 	ctx, cancel := r.context(q.timeout)
 	defer cancel()
 	points, err := s.readPoints(ctx, q)
+	defer func() { s.memory.release(int64(points.held) * heldPointBytes) }()
 	if err != nil {
 		return err
 	}
@@ -146,10 +148,12 @@ type seriesPoints struct {
 type pointsToAnalyze struct {
 	series []*seriesPoints
 	total  int
+	held   int  // points for which memory is set aside, also after an error
 	exact  bool // see engine.AggregateResult
 }
 
-// readPoints reads the samples, or the buckets' values, up to maxAnalyzedPoints of them.
+// readPoints reads the samples, or the buckets' values, up to maxAnalyzedPoints of them. The caller releases the
+// memory that it sets aside for them, also after an error.
 func (s *Server) readPoints(ctx context.Context, q *anomalyQuery) (*pointsToAnalyze, error) {
 	p := &pointsToAnalyze{exact: true}
 	var last model.SeriesID
@@ -162,6 +166,10 @@ func (s *Server) readPoints(ctx context.Context, q *anomalyQuery) (*pointsToAnal
 			return limitExceeded("There are too many points to analyze", "points of an analysis", maxAnalyzedPoints, int64(p.total),
 				"ask for a shorter range or fewer series, or give a granularity, such as 1m, whose points count instead of samples")
 		}
+		if !s.memory.acquire(int64(len(times)) * heldPointBytes) {
+			return errNoMemory
+		}
+		p.held += len(times)
 		one := p.series[len(p.series)-1]
 		one.times, one.values = append(one.times, times...), append(one.values, values...)
 		return nil

@@ -263,3 +263,21 @@ func TestAnomaliesLimits(t *testing.T) {
 	}
 	ts.do(http.MethodPost, anomaliesPath, []byte(in+`, "tags": {"host": ["0", "1"]}, "timeout": 1e-9}`)).wantError(t, http.StatusGatewayTimeout, "QUERY_TIMEOUT")
 }
+
+// TestAnomaliesHeedMemory leaves too little memory for the points, so that many such requests at once are bounded.
+func TestAnomaliesHeedMemory(t *testing.T) {
+	ts := startServer(t, Options{})
+	ts.writeSeries("many", nil, time.Millisecond, make([]float64, 200_000))
+	const body = `{"metric": "many", "from": "2024-01-15T10:00:00Z", "to": "2024-01-15T11:00:00Z"}`
+	memory := ts.server.memory
+	memory.wait = time.Millisecond
+	taken := memory.limit - 100_000*heldPointBytes
+	if !memory.acquire(taken) {
+		t.Fatal("the budget is in use")
+	}
+	ts.do(http.MethodPost, anomaliesPath, []byte(body), "Content-Type", jsonType).wantError(t, http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE")
+	memory.release(taken)
+	ts.wantNoMemoryUsed()
+	ts.anomalies(body)
+	ts.wantNoMemoryUsed()
+}
