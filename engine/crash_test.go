@@ -169,13 +169,13 @@ func (w *crashWriter) write() error {
 
 // crashState is a copy of the disk as a crash would have left it, with what had been promised before.
 type crashState struct {
-	fs       *vfs.MemFS
+	fs       *crashableMem
 	promises *promises
 	op       int64
 }
 
 // crashRun writes with two writers while flushing, and takes crash states before chosen I/O operations.
-func crashRun(t *testing.T, seed uint64, fs *vfs.MemFS, promised *promises, crashes int) []crashState {
+func crashRun(t *testing.T, seed uint64, fs *crashableMem, promised *promises, crashes int) []crashState {
 	random := rand.New(rand.NewPCG(seed, 3))
 	var ops atomic.Int64
 	var mu sync.Mutex
@@ -251,7 +251,7 @@ func TestCrashes(t *testing.T) {
 	}
 	total := 0
 	for seed := range runs {
-		for i, state := range crashRun(t, seed, vfs.NewCrashableMem(), newPromises(), crashes) {
+		for i, state := range crashRun(t, seed, newCrashableMem(), newPromises(), crashes) {
 			total++
 			again := recoverAndCrash(t, seed, state, i%5 == 0)
 			for _, second := range again {
@@ -310,7 +310,7 @@ func recoverAndCrash(t *testing.T, seed uint64, state crashState, again bool) []
 // acknowledged afterwards, and a restart on a healthy disk goes on.
 func TestLogErrors(t *testing.T) {
 	for seed := range uint64(60) {
-		fs, promised := vfs.NewCrashableMem(), newPromises()
+		fs, promised := newCrashableMem(), newPromises()
 		random := rand.New(rand.NewPCG(seed, 5))
 		var countdown atomic.Int64
 		countdown.Store(math.MaxInt64)

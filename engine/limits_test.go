@@ -65,7 +65,7 @@ func TestManyUnits(t *testing.T) {
 
 // TestHugeDefinitions registers series whose definitions together are larger than a frame.
 func TestHugeDefinitions(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
 	var tags model.Tags
 	for i := range 60 {
@@ -98,7 +98,7 @@ func TestHugeDefinitions(t *testing.T) {
 
 // TestFrameTooLarge checks the last resort: a commit that can't fit fails alone and the log goes on.
 func TestFrameTooLarge(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
 	id, err := db.Resolve("m", model.Tags{{Key: "host", Value: "a"}})
 	if err != nil {
@@ -214,7 +214,7 @@ func TestHeadLimit(t *testing.T) {
 // TestFlushFailsAndIsRepeated fails a flush in its middle, by a posting that it can't read. Nothing may be lost
 // or doubled by that, and the next flush succeeds.
 func TestFlushFailsAndIsRepeated(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := newCrashableMem()
 	opts := Options{FS: mem, MinChunkSamples: 1}
 	db := mustOpen(t, opts)
 	put(t, db, "m", "a", 1, 1)

@@ -91,7 +91,7 @@ func (o *oracle) at(now int64) *oracle {
 
 // diskState is a copy of the disk as a crash would have left it, with what may be on it.
 type diskState struct {
-	fs      *vfs.MemFS
+	fs      *crashableMem
 	oracles []*oracle // one of them holds
 	now     int64
 	phase   string
@@ -105,7 +105,7 @@ func (s *diskState) String() string {
 
 // crashTaker takes the state of a disk before write operations.
 type crashTaker struct {
-	fs      *vfs.MemFS
+	fs      *crashableMem
 	history *history
 	now     *atomic.Int64
 	each    func(n int) bool // whether to take the state before the operation with this number

@@ -124,7 +124,7 @@ func newMaintainRun(t *testing.T, seed uint64, counts *maintainCounts, policy Re
 	// Partitions of all tiers begin on 23 February.
 	r.now.Store(time.Date(2024, 2, 22, 10, 0, 0, 0, time.UTC).UnixNano())
 	r.clock = r.now.Load() - int64(2*testDay)
-	r.taker = &crashTaker{fs: vfs.NewCrashableMem(), history: r.history, now: &r.now, random: rand.New(rand.NewPCG(seed, 12)),
+	r.taker = &crashTaker{fs: newCrashableMem(), history: r.history, now: &r.now, random: rand.New(rand.NewPCG(seed, 12)),
 		each: func(int) bool { return true }}
 	r.taker.percent = func() int { return pick(r.taker.random, 0, 0, 0, 0, 0, 30, 70) }
 	return r

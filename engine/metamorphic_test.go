@@ -53,7 +53,7 @@ type metamorphic struct {
 	t      *testing.T
 	seed   uint64
 	random *rand.Rand
-	fs     *vfs.MemFS
+	fs     *crashableMem
 	opts   Options
 	db     *DB
 	oracle *oracle
@@ -73,7 +73,7 @@ func runMetamorphic(t *testing.T, seed uint64) {
 		t:      t,
 		seed:   seed,
 		random: rand.New(rand.NewPCG(seed, 7)),
-		fs:     vfs.NewCrashableMem(),
+		fs:     newCrashableMem(),
 		oracle: newOracle(),
 		clock:  time.Date(2024, 1, 15, 10, 0, 0, 0, time.UTC).UnixNano(),
 	}

@@ -104,7 +104,7 @@ func damageLog(t *testing.T, fs vfs.FS, text string) {
 // TestDamagedDefinition loses a frame with the definition of a series. Its samples can't be saved; those
 // of all others are there, and its id does not come to mean another series.
 func TestDamagedDefinition(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
 	put(t, db, "m", "first", 1, 1)
 	put(t, db, "m", "victim", 2, 2)
@@ -209,7 +209,7 @@ func TestNearlyFullDiskRefusesWrites(t *testing.T) {
 // TestDiskFullInTheLog runs out of space in the middle of a write: the ballast goes, and after a restart
 // with room everything acknowledged is there.
 func TestDiskFullInTheLog(t *testing.T) {
-	mem, full := vfs.NewCrashableMem(), false
+	mem, full := newCrashableMem(), false
 	available := uint64(1 << 30)
 	fs := errorfs.Wrap(spaceFS{mem, &available}, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if full && op.Kind == errorfs.OpFileWrite && strings.Contains(op.Path, "wal/") {
@@ -270,7 +270,7 @@ func TestRetentionRefusesOldSamples(t *testing.T) {
 
 // TestUnitsSurvive follows a unit through the log, the catalogue and a change after the flush.
 func TestUnitsSurvive(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
 	write := func(unit string, at int64) {
 		id, err := db.Resolve("m", model.Tags{{Key: "host", Value: "a"}})

@@ -24,7 +24,7 @@ type world struct{ *metamorphic }
 // newWorld opens a store that maintains only when told to. The clock shows worldStart and 12 days, 10 hours.
 func newWorld(t *testing.T, opts Options) *world {
 	t.Helper()
-	m := &metamorphic{t: t, fs: vfs.NewCrashableMem(), oracle: newOracle(), opts: opts, policy: opts.Retention}
+	m := &metamorphic{t: t, fs: newCrashableMem(), oracle: newOracle(), opts: opts, policy: opts.Retention}
 	m.oracle.policy = opts.Retention
 	m.opts.Now = func() time.Time { return time.Unix(0, m.now.Load()) }
 	m.opts.MaintainInterval = -1

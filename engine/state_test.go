@@ -12,7 +12,7 @@ import (
 )
 
 func TestState(t *testing.T) {
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	db, err := Open("data", Options{FS: fs, MinFreeBytes: -1})
 	if err != nil {
 		t.Fatal(err)

@@ -188,7 +188,7 @@ func TestStaleSeries(t *testing.T) {
 // the deletes' range that was acknowledged is there in the end, and after a crash.
 func TestSweepsBesideWriters(t *testing.T) {
 	const writers, rounds = 4, 60
-	fs := vfs.NewCrashableMem()
+	fs := newCrashableMem()
 	opts := Options{FS: fs, MinChunkSamples: 1, MaintainInterval: -1, Now: func() time.Time { return time.Unix(0, worldStart+30*day) }}
 	db := mustOpen(t, opts)
 	var stale atomic.Int64
