@@ -126,6 +126,22 @@ func TestRegularPeaksAreNoAnomalies(t *testing.T) {
 	}
 }
 
+// TestNightlyJobs checks that what comes for some minutes a day is a cycle, and only what is new is reported.
+func TestNightlyJobs(t *testing.T) {
+	for _, length := range []int{3, 30} {
+		values := noisy(7*1440, 13)
+		for i := range values {
+			if i%1440 < length {
+				values[i] += 30
+			}
+		}
+		values[5000] += 30
+		if got := detect(t, values, Options{Sensitivity: 0.1}); !slices.Equal(indexes(got), []int{5000}) || math.Abs(got.Period-1440) > 0.1 {
+			t.Errorf("%d minutes: %v, want point 5000; period %v", length, got.Anomalies, got.Period)
+		}
+	}
+}
+
 // TestFarPointsOfLongSeries checks points that hardly any tree has in its sample: how far they lie counts.
 func TestFarPointsOfLongSeries(t *testing.T) {
 	values := noisy(50_000, 10)
@@ -254,7 +270,7 @@ func TestOddSeries(t *testing.T) {
 func TestSameInputSameAnswer(t *testing.T) {
 	values := noisy(5000, 8)
 	for i := 100; i < 5000; i += 100 {
-		values[i] += float64(i) / 100
+		values[i-i*i/100%37] += float64(i) / 100 // at no regular time
 	}
 	larger := slices.Clone(values)
 	for i := range larger {

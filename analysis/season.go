@@ -19,6 +19,13 @@ const (
 	minCorrelation = 0.25 // of the series with itself, a period later; of short ones more, since noise has some, too
 )
 
+// How many scales from the median values are let lie when a cycle is looked for: a few outliers would hide one. But
+// if a cycle is nothing except what lies far out, as a short job each night, it takes more.
+const (
+	reach    = 3
+	farReach = 30
+)
+
 // findPeriod returns the period of the cycle that a series has, in places of its grid, or 0: the first peak of
 // its autocorrelation that is about as high as the highest.
 func findPeriod(grid []float64) float64 {
@@ -26,11 +33,18 @@ func findPeriod(grid []float64) float64 {
 		return 0
 	}
 	width := (len(grid) + maxSpectrumPoints - 1) / maxSpectrumPoints
-	coarse := flatten(blockMeans(withoutGaps(grid), width))
-	correlation := autocorrelation(coarse)
+	coarse := blockMeans(withoutGaps(grid), width)
+	correlation := autocorrelation(flatten(slices.Clone(coarse), reach))
 	lag := firstPeak(correlation, len(coarse)/minCycles)
 	if lag == 0 {
-		return 0
+		correlation = autocorrelation(flatten(coarse, farReach))
+		// Two or three outliers may make a peak, and another at twice the lag, but no third.
+		lag = firstPeak(correlation, len(coarse)/6-2)
+		for _, later := range [...]int{2 * lag, 3 * lag} {
+			if lag == 0 || slices.Max(correlation[later-2:later+3]) < correlation[lag]/2 {
+				return 0
+			}
+		}
 	}
 	return sharpen(correlation, lag) * float64(width)
 }
@@ -47,11 +61,11 @@ func blockMeans(values []float64, width int) []float64 {
 	return means
 }
 
-// flatten takes the mean and the linear trend out of values, and pulls in what lies far out, all of which
-// would hide a cycle. It changes values.
-func flatten(values []float64) []float64 {
+// flatten takes the mean and the linear trend out of values, and pulls in what lies further out than some scales,
+// all of which would hide a cycle. It changes values.
+func flatten(values []float64, reach float64) []float64 {
 	bulk := locate(slices.Clone(values))
-	low, high := bulk.median-3*bulk.scale, bulk.median+3*bulk.scale
+	low, high := bulk.median-reach*bulk.scale, bulk.median+reach*bulk.scale
 	n := float64(len(values))
 	middle := (n - 1) / 2
 	sum, moment := 0.0, 0.0
