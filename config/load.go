@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -94,10 +95,20 @@ func decodeField(value *yaml.Node, key string, field reflect.Value) error {
 		}
 		return nil
 	}
-	if err := value.Decode(field.Addr().Interface()); err != nil {
+	if isFraction(value, field.Type()) || value.Decode(field.Addr().Interface()) != nil {
 		return fmt.Errorf("line %d: %s is %s; %s is expected", value.Line, key, given(value), typeName(field.Type()))
 	}
 	return nil
+}
+
+// isFraction reports whether a number isn't whole though the setting's are. The decoder would cut it.
+func isFraction(value *yaml.Node, t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	var number float64
+	return t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64 && value.ShortTag() == "!!float" &&
+		value.Decode(&number) == nil && number != math.Trunc(number)
 }
 
 // isListOfSections tells the settings that hold any number of mappings of keys to values.
