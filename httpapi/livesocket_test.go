@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fasthttp/websocket"
 
@@ -343,4 +344,36 @@ func TestSocketKeys(t *testing.T) {
 	c.wantClose(websocket.ClosePolicyViolation)
 	timers.fire(streamHeartbeat)
 	stream.wantEnd()
+}
+
+// TestRevokedKeySeesNothing: what is written once a key is deleted doesn't go to its connections any more, without
+// waiting for the next ping.
+func TestRevokedKeySeesNothing(t *testing.T) {
+	timers := newFakeTimers()
+	ts := startLocked(t, KeyOptions{Auth: testAuth}, Options{After: timers.after})
+	secret := ts.makeKey(`{"name":"viewer","role":"read"}`, bearer("admin-key")...)
+	c := ts.dial("/ws/metrics?metrics=m&api_key=" + secret)
+	each := ts.stream("/metrics/stream?metrics=m&interval=0&api_key=" + secret)
+	newest := ts.stream("/metrics/stream?metrics=m&interval=5&api_key=" + secret)
+	c.ask(`{"action":"ping"}`, `{"type":"pong"}`)
+	ts.do(http.MethodDelete, "/admin/keys/viewer", nil, bearer("admin-key")...)
+	ts.write("m", "", []string{"source", "s"}, "2024-01-15T10:30:00Z", 1.0)
+	if err := c.conn.SetReadDeadline(time.Now().Add(hang)); err != nil {
+		t.Fatal(err)
+	}
+	if _, text, err := c.conn.ReadMessage(); !websocket.IsCloseError(err, websocket.ClosePolicyViolation) {
+		t.Errorf("the socket gets %s, %v", text, err)
+	}
+	settleHub(ts)
+	timers.fire(5 * time.Second)
+	for _, stream := range []*streamClient{each, newest} {
+		for stream.lines.Scan() {
+			if text := stream.lines.Text(); text != "" && text[0] != ':' {
+				t.Errorf("the stream gets %s", text)
+			}
+		}
+		if err := stream.lines.Err(); err != nil {
+			t.Errorf("the stream ended with %v", err)
+		}
+	}
 }

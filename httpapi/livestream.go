@@ -228,13 +228,18 @@ func (c *eventStream) serve(gone <-chan struct{}) {
 		case <-c.watcher.Done():
 			c.sendEnd()
 		case <-c.watcher.Ready():
-			if c.interval == 0 {
+			if !c.allowed() {
+				c.sendEnd()
+			} else if c.interval == 0 {
 				c.sendEach()
 			} else if c.watcher.CatchUp() {
 				continue
 			}
 		case <-tick:
-			tick = c.after(c.interval)
+			if tick = c.after(c.interval); !c.allowed() {
+				c.sendEnd()
+				continue
+			}
 			c.sendNewest()
 		case <-heartbeat:
 			if heartbeat = c.after(streamHeartbeat); !c.allowed() {
