@@ -23,10 +23,17 @@ type bench struct {
 	figures []Figure
 	stored  []engine.Event
 	fail    error
+	kept    []byte
 }
 
 func newBench() *bench {
 	b := &bench{now: time.Unix(1000, 0)}
+	b.restart()
+	return b
+}
+
+// restart begins with another Watcher.
+func (b *bench) restart() {
 	b.watcher = newWatcher(Options{
 		Now: func() time.Time { return b.now }, Logger: slog.New(slog.DiscardHandler),
 		Figures: func() []Figure { return b.figures },
@@ -36,8 +43,15 @@ func newBench() *bench {
 			}
 			return b.fail
 		},
+		Load: func() ([]byte, error) { return b.kept, b.fail },
+		Keep: func(text []byte) error {
+			if b.fail == nil {
+				b.kept = text
+			}
+			return b.fail
+		},
 	})
-	return b
+	b.watcher.load()
 }
 
 // look looks at one figure a second later and returns the types of what was stored.
@@ -51,6 +65,9 @@ func (b *bench) look(value float64, threshold *float64) (types []string) {
 	}
 	return types
 }
+
+// calmly is a value that has stayed low for long enough.
+const calmly = 17.0
 
 // TestOncePerCrossing goes up and down about a threshold.
 func TestOncePerCrossing(t *testing.T) {
@@ -66,14 +83,21 @@ func TestOncePerCrossing(t *testing.T) {
 		{250, new(100.0), nil},
 		{95, new(100.0), nil}, // not calm yet
 		{101, new(100.0), nil},
-		{90, new(100.0), []string{TypeResolved}},
+		{90, new(100.0), nil},
+		{91, new(100.0), nil}, // not for long enough
+		{90, new(100.0), nil},
+		{calmly, new(100.0), []string{TypeResolved}},
 		{95, new(100.0), nil},
 		{101, new(100.0), []string{TypeRaised}},
-		{101, new(200.0), []string{TypeResolved}}, // a higher threshold
+		{101, new(200.0), nil}, // a higher threshold
+		{calmly, new(200.0), []string{TypeResolved}},
 		{101, new(50.0), []string{TypeRaised}},
 		{101, nil, []string{TypeResolved}},
 		{101, nil, nil},
 	} {
+		if step.value == calmly {
+			b.now = b.now.Add(calmTime - time.Second)
+		}
 		if diff := cmp.Diff(step.want, b.look(step.value, step.threshold)); diff != "" {
 			t.Errorf("step %d, %v of %v: -want +got:\n%s", i, step.value, step.threshold, diff)
 		}
@@ -86,6 +110,8 @@ func TestWhatEventsSay(t *testing.T) {
 	raised := b.stored[0]
 	b.look(170, new(100.0))
 	b.look(20.5, new(100.0))
+	b.now = b.now.Add(calmTime - time.Second)
+	b.look(20.5, new(100.0))
 	resolved := b.stored[0]
 	for _, c := range []struct {
 		event   engine.Event
@@ -94,9 +120,9 @@ func TestWhatEventsSay(t *testing.T) {
 	}{
 		{raised, engine.Event{ID: "alert-queue_size-ALERT_RAISED-1001000000000", Time: 1001e9, Component: "collector", Type: TypeRaised, Level: "warning",
 			Message: "queue_size is 150 samples, above its threshold of 100"}, map[string]any{"alert": "queue_size", "value": 150.0, "threshold": 100.0}},
-		{resolved, engine.Event{ID: "alert-queue_size-ALERT_RESOLVED-1003000000000", Time: 1003e9, Component: "collector", Type: TypeResolved, Level: "info",
+		{resolved, engine.Event{ID: "alert-queue_size-ALERT_RESOLVED-1063000000000", Time: 1063e9, Component: "collector", Type: TypeResolved, Level: "info",
 			Message: "queue_size is back at 20.5 samples, below its threshold of 100"},
-			map[string]any{"alert": "queue_size", "value": 20.5, "threshold": 100.0, "peak": 170.0, "seconds": 2.0}},
+			map[string]any{"alert": "queue_size", "value": 20.5, "threshold": 100.0, "peak": 170.0, "seconds": 62.0}},
 	} {
 		var details map[string]any
 		if err := json.Unmarshal(c.event.Details, &details); err != nil {
@@ -117,7 +143,7 @@ func TestEventsWait(t *testing.T) {
 	b := newBench()
 	b.fail = errors.New("the disk is full")
 	b.look(150, new(100.0))
-	b.look(0, new(100.0))
+	b.look(0, nil)
 	b.fail = nil
 	if diff := cmp.Diff([]string{TypeRaised, TypeResolved}, b.look(0, new(100.0))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -128,11 +154,48 @@ func TestEventsWait(t *testing.T) {
 	b.fail = errors.New("the disk is full")
 	for range maxPending {
 		b.look(150, new(100.0))
-		b.look(0, new(100.0))
+		b.look(0, nil)
 	}
 	b.fail = nil
 	if got := b.look(0, new(100.0)); len(got) != maxPending || got[len(got)-1] != TypeResolved {
 		t.Errorf("%d events, the last %s", len(got), got[len(got)-1])
+	}
+}
+
+// TestJumpingIsOneAlert: a queue that each large batch fills for a moment is one alert, not one for each batch.
+func TestJumpingIsOneAlert(t *testing.T) {
+	b := newBench()
+	var got []string
+	for range 100 {
+		got = append(got, b.look(10_000, new(8000.0))...)
+		got = append(got, b.look(0, new(8000.0))...)
+	}
+	if diff := cmp.Diff([]string{TypeRaised}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestRestartWhileRaised: an alert that lasts isn't raised again, and one that ended meanwhile is resolved.
+func TestRestartWhileRaised(t *testing.T) {
+	b := newBench()
+	b.look(150, new(100.0))
+	b.restart()
+	if got := b.look(160, new(100.0)); got != nil {
+		t.Errorf("after a restart: %v", got)
+	}
+	b.restart()
+	b.look(0, new(100.0))
+	b.now = b.now.Add(calmTime)
+	if diff := cmp.Diff([]string{TypeResolved}, b.look(0, new(100.0))); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if b.restart(); b.kept != nil || len(b.watcher.raised) != 0 {
+		t.Errorf("kept when all is over: %s", b.kept)
+	}
+	b.look(150, new(100.0))
+	b.kept = []byte("{") // it is read as none
+	if b.restart(); b.look(150, new(100.0)) == nil {
+		t.Error("an alert that lasts isn't raised again, though nothing is known of it")
 	}
 }
 
@@ -148,6 +211,7 @@ func TestInTheStore(t *testing.T) {
 		Figures: func() []Figure {
 			return []Figure{{Name: "ingestion_rate", Unit: "samples/s", Value: 7, Threshold: new(5.0)}}
 		},
+		Load: func() ([]byte, error) { return nil, nil }, Keep: func([]byte) error { return nil },
 		Store: func(ctx context.Context, events []engine.Event) error {
 			err := db.WriteEvents(ctx, events)
 			if err == nil {
