@@ -81,7 +81,7 @@ func (socketFormat) AppendEvent(dst []byte, _ engine.Position, e *engine.Event) 
 	dst = appendJSONString(append(dst, `,"component":`...), e.Component)
 	dst = appendJSONString(append(dst, `,"event_type":`...), e.Type)
 	dst = appendJSONString(append(dst, `,"level":`...), e.Level)
-	dst = appendJSONString(append(dst, `,"message":`...), e.Message)
+	dst = appendNullableString(append(dst, `,"message":`...), e.Message)
 	dst = append(dst, `,"details":`...)
 	if e.Details == nil {
 		dst = append(dst, "null"...)

@@ -251,7 +251,7 @@ func TestSocketEvents(t *testing.T) {
 	}
 	ts.writeOne("m", "s", "h", 1)
 	restart := `{"type":"event","event_id":"1","timestamp":"2024-01-15T10:30:00Z","component":"engine","event_type":"restart","level":"info","message":"hello \"you\"","details":null}`
-	alert := `{"type":"event","event_id":"2","timestamp":"2024-01-15T10:30:00Z","component":"engine","event_type":"alert","level":"error","message":"","details":{"a":1}}`
+	alert := `{"type":"event","event_id":"2","timestamp":"2024-01-15T10:30:00Z","component":"engine","event_type":"alert","level":"error","message":null,"details":{"a":1}}`
 	all.want(restart, alert)
 	some.want(alert, updateOf("m", "s", "h", "1"))
 	none.want(updateOf("m", "s", "h", "1"))

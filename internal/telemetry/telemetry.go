@@ -58,6 +58,9 @@ func (t *Telemetry) Write(w io.Writer, accept string) (contentType string, err e
 		return "", fmt.Errorf("gather the collector's own metrics: %w", err)
 	}
 	format := expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})
+	if format.FormatType() == expfmt.TypeOpenMetrics {
+		families = distinct(families)
+	}
 	encoder := expfmt.NewEncoder(w, format)
 	for _, family := range families {
 		if err := encoder.Encode(family); err != nil {
@@ -68,6 +71,19 @@ func (t *Telemetry) Write(w io.Writer, accept string) (contentType string, err e
 		err = closer.Close()
 	}
 	return string(format), err
+}
+
+// distinct leaves out counters that have another family's name when their _total is taken off, as OpenMetrics
+// does: go_memstats_alloc_bytes_total is one, and strict parsers refuse the whole text for it.
+func distinct(families []*dto.MetricFamily) []*dto.MetricFamily {
+	names := map[string]bool{}
+	for _, family := range families {
+		names[family.GetName()] = true
+	}
+	return slices.DeleteFunc(families, func(family *dto.MetricFamily) bool {
+		name, counts := strings.CutSuffix(family.GetName(), "_total")
+		return counts && family.GetType() == dto.MetricType_COUNTER && names[name]
+	})
 }
 
 // Sample is the value of one metric now.

@@ -67,6 +67,23 @@ func TestOpenMetrics(t *testing.T) {
 	if err != nil || !strings.HasPrefix(contentType, "application/openmetrics-text") || !strings.HasSuffix(text.String(), "# EOF\n") {
 		t.Errorf("%q, %v, ends %q", contentType, err, text.String()[max(0, text.Len()-20):])
 	}
+	described := map[string]bool{}
+	for line := range strings.Lines(text.String()) {
+		name, ok := strings.CutPrefix(line, "# TYPE ")
+		if !ok {
+			continue
+		}
+		name, _, _ = strings.Cut(name, " ")
+		if described[name] { // parsers refuse it
+			t.Errorf("the family %s comes twice", name)
+		}
+		described[name] = true
+	}
+	for _, name := range []string{"collector_samples_accepted", "go_memstats_alloc_bytes", "go_memstats_frees"} {
+		if !described[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
 }
 
 func TestSamples(t *testing.T) {
