@@ -24,7 +24,7 @@ const (
 // examples are those of the document in its order. Where a figure of the document can't come from data, the
 // row says so by varying it, with the form it must have.
 func examples() []example {
-	return slices.Concat(firstHalf(), secondHalf(), settings(), failures(), sdks())
+	return slices.Concat(firstHalf(), secondHalf(), live(), pipelines(), settings(), failures(), sdks())
 }
 
 func firstHalf() []example {
@@ -57,10 +57,16 @@ func secondHalf() []example {
 		name:   "2-submit",
 		vary:   map[string]string{"batch_id": `"batch_[0-9a-z]+"`},
 		beside: []string{},
+		after: stored(
+			storedMetric{"fl_server", "cpu_usage", 45.2, "percent", `{"experiment_id":"exp_001","host":"fl-server-01"}`},
+			storedMetric{"fl_server", "memory_usage", 512.5, "MB", `{"experiment_id":"exp_001","host":"fl-server-01"}`},
+			storedMetric{"fl_server", "active_clients", 5, "count", `{"experiment_id":"exp_001"}`}),
 	}, {
 		name:   "2-submit-batch",
 		answer: `{"status": "success", "metrics_accepted": 2}`,
 		beside: []string{"timestamp", "batch_id", "batches"},
+		after: stored(storedMetric{"policy_engine", "policies_evaluated", 150, "count", `{}`},
+			storedMetric{"sdn_controller", "flows_installed", 25, "count", `{}`}),
 	}, {
 		name: "2-query",
 		prepare: func(c *conformance) {
@@ -158,6 +164,7 @@ func settings() []example {
 	}, {
 		name: "2-config-update", beside: beside,
 		answer: `{"storage": {"retention_days": 60}, "processing": {"worker_threads": 8}, "restart_required": []}`,
+		after:  holds(map[string]any{"storage.retention_days": 60, "processing.worker_threads": 8, "storage.compression_enabled": true}),
 	}}
 }
 
