@@ -14,7 +14,8 @@ import (
 	"github.com/expr-lang/expr/vm"
 )
 
-// Limits of a formula. There are no loops in one, so its length bounds its time.
+// Limits of a formula. There are no loops in one, no ranges and no texts to match with expressions, so its length
+// bounds its time.
 const (
 	maxFormulaBytes  = 2048
 	maxFormulaNodes  = 500
@@ -52,6 +53,9 @@ func compileFormula(text string) (*formula, error) {
 	program, err := expr.Compile(text, append(formulaOptions(), expr.Env(env), expr.Patch(&nameCollector{}))...)
 	if err != nil {
 		return nil, formulaError(err)
+	}
+	if names.texts > 0 {
+		return nil, errors.New("it has a text in it; a formula is about numbers, and only column(\"...\") takes a text")
 	}
 	switch program.Node().Type().Kind() {
 	case reflect.Float64, reflect.Int, reflect.Bool, reflect.Interface: // of the last, each row tells
@@ -92,9 +96,11 @@ func formulaError(err error) error {
 }
 
 // nameCollector finds the names in a formula, and makes plain names of those with points in them, which the
-// parser takes for members (avg_system.cpu), and of column("...").
+// parser takes for members (avg_system.cpu), and of column("..."). Whole numbers become floats: as integers they would
+// overflow without a word, and 2 to the power of 64 written as a product would be 0.
 type nameCollector struct {
 	found []string
+	texts int // that are no names
 	fault error
 }
 
@@ -103,6 +109,10 @@ func (c *nameCollector) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.VariableDeclaratorNode:
 		c.fault = errors.New("let is not available; use a transform with as")
+	case *ast.IntegerNode:
+		ast.Patch(node, &ast.FloatNode{Value: float64(n.Value)})
+	case *ast.StringNode:
+		c.texts++
 	case *ast.IdentifierNode:
 		if n.Value == "$env" {
 			c.fault = errors.New("$env is not available; name a column, or write column(\"...\")")
@@ -131,7 +141,9 @@ func (c *nameCollector) Visit(node *ast.Node) {
 	}
 }
 
+// replace puts a name in the place of a node with one text.
 func (c *nameCollector) replace(node *ast.Node, name string) {
+	c.texts--
 	ast.Patch(node, &ast.IdentifierNode{Value: name})
 	c.add(name)
 }

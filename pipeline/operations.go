@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
@@ -13,7 +14,7 @@ const crossedName = "crossed"
 
 // operation changes a table.
 type operation interface {
-	apply(t *Table, r *resolver) error
+	apply(ctx context.Context, t *Table, r *resolver) error
 }
 
 // reference is the use of a column by its name.
@@ -58,7 +59,7 @@ type transform struct {
 	as      string
 }
 
-func (o *transform) apply(t *Table, r *resolver) error {
+func (o *transform) apply(ctx context.Context, t *Table, r *resolver) error {
 	readers := make([]func(*Row) float64, len(o.inputs))
 	for i, input := range o.inputs {
 		var err error
@@ -68,6 +69,9 @@ func (o *transform) apply(t *Table, r *resolver) error {
 	}
 	evaluator := o.formula.evaluator()
 	for i := range t.Rows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		row := &t.Rows[i]
 		missing := false
 		for k, name := range o.formula.names {
@@ -100,7 +104,7 @@ func (o *transform) apply(t *Table, r *resolver) error {
 // filling is the operation of a Fill.
 type filling struct{ Fill }
 
-func (o filling) apply(t *Table, _ *resolver) error {
+func (o filling) apply(_ context.Context, t *Table, _ *resolver) error {
 	windows := len(t.edges) - 1
 	groups := len(t.Groups)
 	if len(t.Rows) == 0 {
@@ -162,7 +166,7 @@ type sorting struct {
 	descending bool
 }
 
-func (o sorting) apply(t *Table, r *resolver) error {
+func (o sorting) apply(_ context.Context, t *Table, r *resolver) error {
 	if o.by.name == timestampName {
 		t.sortByTime()
 		if o.descending {
@@ -198,7 +202,7 @@ func boolAsInt(b bool) int {
 // limiting is the operation of a Limit.
 type limiting struct{ Limit }
 
-func (o limiting) apply(t *Table, _ *resolver) error {
+func (o limiting) apply(_ context.Context, t *Table, _ *resolver) error {
 	t.Rows = t.Rows[:min(o.Count, len(t.Rows))]
 	return nil
 }
@@ -209,7 +213,7 @@ type watching struct {
 	column reference
 }
 
-func (o watching) apply(t *Table, r *resolver) error {
+func (o watching) apply(_ context.Context, t *Table, r *resolver) error {
 	read, err := o.column.read(t, r)
 	if err != nil {
 		return err

@@ -97,7 +97,7 @@ func (p *plan) run(ctx context.Context, db *engine.DB, from, to int64, bindings 
 	}
 	table := builder.finish()
 	for _, o := range p.operations {
-		if err := o.apply(table, r); err != nil {
+		if err := o.apply(ctx, table, r); err != nil {
 			return nil, err
 		}
 	}

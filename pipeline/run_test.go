@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -237,6 +238,20 @@ func TestLimitsOfRuns(t *testing.T) {
 	_, err = r.m.Submit(t.Context(), once(byExperiment(), aggregate(time.Millisecond, "avg")), true)
 	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Limit != "windows of a pipeline" {
 		t.Errorf("too many windows: %v", err)
+	}
+}
+
+// TestFormulasEndWithTheirRequest stops the formulas of a run whose client is gone.
+func TestFormulasEndWithTheirRequest(t *testing.T) {
+	f, err := compileFormula("1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	table := &Table{Rows: make([]Row, 1)}
+	if err := (&transform{formula: f}).apply(ctx, table, &resolver{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }
 
