@@ -176,6 +176,41 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
+// TestAnswersAreThrownAway sends to receivers whose answers would show in Go's errors.
+func TestAnswersAreThrownAway(t *testing.T) {
+	for _, c := range []struct {
+		answer, want string
+		status       int
+	}{
+		{"the-word and more of it\r\n\r\n", "the receiver's answer is not one of HTTP", 0},
+		{"HTTP/1.1 the-word\r\n\r\n", "the receiver's answer is not one of HTTP", 0},
+		{"HTTP/1.1 200 OK\r\nthe-word\r\n\r\n", "the receiver's answer is not one of HTTP", 0},
+		{"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: http://[the-word%zz\r\n\r\n", "redirects are not followed", 302},
+		{"", "the receiver closed the connection without an answer", 0},
+	} {
+		hook := newReceiver(t)
+		hook.answer = func(_ int, w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = conn.Write([]byte(c.answer))
+			_ = conn.Close()
+		}
+		r := newRig(t, "127.0.0.1")
+		r.put("cpu_usage", "a", start, 0)
+		d := summary(hook.URL)
+		d.Schedule, d.From, d.To = 0, start, start+minute
+		r.submit(d)
+		r.settle()
+		got := r.runs("summary")[0].Delivery
+		if !strings.Contains(got.LastError, c.want) || got.LastStatus != c.status || strings.Contains(r.log.String()+got.LastError, "the-word") {
+			t.Errorf("%q: %+v", c.answer, got)
+		}
+	}
+}
+
 // TestPrivateAddressesAreRefused refuses at once what is plainly private, and at the dial what a name turns out to be.
 func TestPrivateAddressesAreRefused(t *testing.T) {
 	hook := newReceiver(t)

@@ -96,9 +96,9 @@ func (o Options) withDefaults() Options {
 // Manager keeps pipelines in the engine's small state, runs them, and delivers what they send. All methods may
 // be called from any goroutine.
 type Manager struct {
-	db     *engine.DB
-	opts   Options
-	client *http.Client
+	db        *engine.DB
+	opts      Options
+	transport *http.Transport
 
 	mu           sync.Mutex
 	pipelines    map[string]*entry
@@ -128,7 +128,7 @@ func Open(db *engine.DB, options Options) (*Manager, error) {
 func load(db *engine.DB, options Options) (*Manager, error) {
 	m := &Manager{db: db, opts: options.withDefaults(), pipelines: make(map[string]*entry), wake: make(chan struct{}, 1)}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
-	m.client = m.newClient()
+	m.transport = m.newTransport()
 	if err := m.loadState(); err != nil {
 		m.cancel()
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/flopynet/collector/engine"
@@ -106,6 +107,8 @@ func checkWebhook(o *Output) error {
 		return fault("use http or https")
 	case target.Hostname() == "":
 		return fault("there is no host in it")
+	case !goodPort(target.Port()):
+		return fault("its port is not a number from 1 to 65535")
 	case target.User != nil:
 		return &FieldError{Path: "output.url", Issue: "put no user or password into it; sign bodies with output.secret"}
 	case target.Fragment != "":
@@ -114,6 +117,12 @@ func checkWebhook(o *Output) error {
 		return &FieldError{Path: "output.secret", Issue: fmt.Sprintf("it has %d bytes, at most %d are allowed", len(o.Secret), maxSecretBytes)}
 	}
 	return nil
+}
+
+// goodPort reports whether a port, "" for that of the scheme, can be connected to.
+func goodPort(port string) bool {
+	number, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && number > 0
 }
 
 // Origin returns the scheme and host of a webhook, without the rest, which may be a secret of its own.

@@ -170,6 +170,8 @@ func TestBadDefinitions(t *testing.T) {
 		{"output.url", func(d *Definition) { d.Output = hook("http:///path") }},
 		{"output.url", func(d *Definition) { d.Output = hook("http://user:pass@example.com/") }},
 		{"output.url", func(d *Definition) { d.Output = hook("http://example.com/#a") }},
+		{"output.url", func(d *Definition) { d.Output = hook("http://example.com:65536/") }},
+		{"output.url", func(d *Definition) { d.Output = hook("http://example.com:0/") }},
 		{"output.url", func(d *Definition) { d.Output = hook("http://example.com/" + strings.Repeat("a", 2048)) }},
 	} {
 		d := once(byExperiment(), avg, formulaStep("avg_cpu", ""))

@@ -8,7 +8,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"time"
@@ -27,18 +29,16 @@ const (
 	maxRetryAfter        = time.Hour // that a receiver may ask for
 )
 
-// newClient returns the client of webhooks. It asks the guard at each dial, knows no proxy, since that would
-// dial on its own, follows no redirect, and keeps no connection.
-func (m *Manager) newClient() *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:                  nil,
-			DialContext:            m.opts.Guard.dial,
-			DisableKeepAlives:      true,
-			DisableCompression:     true,
-			MaxResponseHeaderBytes: maxAnswerHeaderBytes,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+// newTransport returns what webhooks are sent by. It asks the guard at each dial, knows no proxy, since that would
+// dial on its own, and keeps no connection. There is no http.Client around it: it follows redirects, and looks at
+// where they lead even when it is told not to.
+func (m *Manager) newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  nil,
+		DialContext:            m.opts.Guard.dial,
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxAnswerHeaderBytes,
 	}
 }
 
@@ -47,9 +47,11 @@ func (m *Manager) newClient() *http.Client {
 func (m *Manager) send(output *Output, id string, body []byte) (status int, retryAfter time.Duration, err error) {
 	ctx, cancel := m.opts.Deadline(m.ctx, attemptTimeout)
 	defer cancel()
+	connected := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }})
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, output.URL, bytes.NewReader(body))
 	if err != nil {
-		return 0, 0, withoutURL(err)
+		return 0, 0, attemptError(err, connected)
 	}
 	timestamp := strconv.FormatInt(m.opts.Now().Unix(), 10)
 	request.Header.Set("Content-Type", "application/json")
@@ -59,9 +61,9 @@ func (m *Manager) send(output *Output, id string, body []byte) (status int, retr
 	if output.Secret != "" {
 		request.Header.Set(headerSignature, sign(output.Secret, timestamp, body))
 	}
-	response, err := m.client.Do(request)
+	response, err := m.transport.RoundTrip(request)
 	if err != nil {
-		return 0, 0, withoutURL(err)
+		return 0, 0, attemptError(err, connected)
 	}
 	// The status says it all; the body is read so that its sender isn't cut off in the middle.
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswerBytes))
@@ -81,13 +83,20 @@ func sign(secret, timestamp string, body []byte) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// withoutURL takes the address off an error, since it may be a secret of its own.
-func withoutURL(err error) error {
+// attemptError makes the error of an attempt one that can be shown: without the address, which may be a secret of its
+// own, and without what a receiver said that doesn't speak HTTP, which who reads runs may have no right to see.
+func attemptError(err error, connected bool) error {
 	if failure, ok := errors.AsType[*url.Error](err); ok {
 		err = failure.Err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
+	_, ofNetwork := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
 		return errors.New("there was no answer within " + attemptTimeout.String())
+	case !connected || ofNetwork || errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("the receiver closed the connection without an answer")
 	}
-	return err
+	return errors.New("the receiver's answer is not one of HTTP")
 }
