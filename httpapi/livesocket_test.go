@@ -112,6 +112,49 @@ func TestSocketSubscriptions(t *testing.T) {
 	}
 }
 
+// TestSocketSubscribesLate names something only when it gets every update already: from then on it gets no more than that.
+func TestSocketSubscribesLate(t *testing.T) {
+	timers := newFakeTimers()
+	ts := startServer(t, Options{After: timers.after})
+	c := ts.dial("/ws/metrics")
+	timers.fire(socketGrace)
+	ts.writeOne("m", "s", "a", 1)
+	c.want(updateOf("m", "s", "a", "1"))
+	c.ask(`{"action":"subscribe","tags":{"host":"b"}}`, `{"type":"subscribed","id":"sub-1"}`)
+	c.ask(`{"action":"subscribe","tags":{"host":"c"}}`, `{"type":"subscribed","id":"sub-2"}`)
+	for _, host := range []string{"a", "b", "c"} {
+		ts.writeOne("m", "s", host, 2)
+	}
+	c.want(updateOf("m", "s", "b", "2"), updateOf("m", "s", "c", "2"))
+	c = ts.dial("/ws/metrics")
+	timers.fire(socketGrace)
+	ts.writeOne("m", "s", "a", 3)
+	c.want(updateOf("m", "s", "a", "3"))
+	c.ask(`{"action":"unsubscribe"}`, `{"type":"unsubscribed","id":null}`)
+	ts.writeOne("m", "s", "a", 4)
+	c.ask(`{"action":"subscribe","metrics":"end"}`, `{"type":"subscribed","id":"sub-1"}`)
+	ts.writeOne("end", "s", "h", 1)
+	c.want(updateOf("end", "s", "h", "1"))
+}
+
+// TestSocketRefusedSubscribe mistypes what it wants, which doesn't mean everything.
+func TestSocketRefusedSubscribe(t *testing.T) {
+	timers := newFakeTimers()
+	ts := startServer(t, Options{After: timers.after})
+	for _, message := range []string{
+		`{"action":"subscribe","metrcs":["m"]}`, `{"metrics":{"like":"m"},"action":"subscribe"}`, `{"action":"subscribe","tags":{"host":{"regex":"("}}}`,
+	} {
+		c := ts.dial("/ws/metrics")
+		c.refuse(message, "INVALID_REQUEST")
+		timers.fire(socketGrace)
+		c.ask(`{"action":"ping"}`, `{"type":"pong"}`)
+		ts.writeOne("m", "s", "a", 1)
+		c.ask(`{"action":"subscribe","metrics":"end"}`, `{"type":"subscribed","id":"sub-1"}`)
+		ts.writeOne("end", "s", "h", 1)
+		c.want(updateOf("end", "s", "h", "1"))
+	}
+}
+
 func TestSocketUnsubscribe(t *testing.T) {
 	ts := startServer(t, Options{After: newFakeTimers().after})
 	c := ts.dial("/ws/metrics")
