@@ -43,7 +43,7 @@ func (b *budget) spend(samples, bytes int64) error {
 			Advice: "ask for a shorter range or fewer series, or raise query.max_samples"}
 	case held > b.limits.MaxQueryBytes:
 		return &LimitError{Limit: "query.max_bytes", Max: b.limits.MaxQueryBytes,
-			Advice: "ask for a coarser granularity, a shorter range, fewer series or groups, or raise query.max_bytes"}
+			Advice: "ask for a coarser granularity, a shorter range, a lower limit, fewer series or groups, or raise query.max_bytes"}
 	case bytes > 0 && all > b.limits.MaxQueriesBytes:
 		return ErrQueriesFull
 	}
@@ -52,3 +52,23 @@ func (b *budget) spend(samples, bytes int64) error {
 
 // close gives back what was held.
 func (b *budget) close() { b.db.queryBytes.Add(-b.bytes.Load()) }
+
+// Hold is memory that a caller has for the answer to a read, which counts as that of reads does. It is for one
+// goroutine at a time.
+type Hold struct{ budget *budget }
+
+// Hold returns one that is empty. The caller releases it.
+func (db *DB) Hold() *Hold { return &Hold{db.newBudget()} }
+
+// Add takes so many bytes more. The error, after which the Hold is as before, is a *LimitError or ErrQueriesFull.
+func (h *Hold) Add(bytes int64) error {
+	err := h.budget.spend(0, bytes)
+	if err != nil {
+		h.budget.bytes.Add(-bytes)
+		h.budget.db.queryBytes.Add(-bytes)
+	}
+	return err
+}
+
+// Release gives everything back. It may be called again.
+func (h *Hold) Release() { h.budget.db.queryBytes.Add(-h.budget.bytes.Swap(0)) }

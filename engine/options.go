@@ -101,7 +101,7 @@ type Options struct {
 
 	// MaxQuerySamples bounds the samples and points that one read may decode, MaxQueryBytes the memory it may
 	// take, by estimate; beyond either it fails with a LimitError. MaxQueriesBytes bounds the memory of all reads
-	// under way; beyond it one fails with ErrQueriesFull. 0: 1,000 million, 512 MiB, 1 GiB.
+	// under way and of what Holds have; beyond it one fails with ErrQueriesFull. 0: 1,000 million, 512 MiB, 1 GiB.
 	MaxQuerySamples int64
 	MaxQueryBytes   int64
 	MaxQueriesBytes int64

@@ -161,6 +161,9 @@ type listedSeries struct {
 	Last   json.RawMessage `json:"last"`
 }
 
+// listedBytes is about the length of a listedSeries without its tags.
+const listedBytes = 256
+
 // listedKey is an entry of GET /metrics/tags.
 type listedKey struct {
 	Key    string `json:"key"`
@@ -244,7 +247,15 @@ func (s *Server) listTagValues(r *request) error {
 func (s *Server) listSeries(r *request) error {
 	return answerList(s, r, model.NameKey, "series", nil,
 		func(ctx context.Context, l *listing) (*engine.List[engine.SeriesEntry], error) {
-			return s.db.SeriesList(ctx, l.selection, l.page)
+			list, err := s.db.SeriesList(ctx, l.selection, l.page)
+			if err != nil {
+				return nil, err
+			}
+			size := int64(0)
+			for _, e := range list.Entries {
+				size += 2 * (listedBytes + tagsBytes(e.Tags)) // each by itself, and in the answer
+			}
+			return list, r.hold(size)
 		},
 		func(l *listing, e engine.SeriesEntry) any {
 			first, last := l.ends(e.Extent)

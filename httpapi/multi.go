@@ -184,7 +184,7 @@ func (s *Server) appendResult(ctx context.Context, r *request, dst []byte, body 
 		ctx, cancel := context.WithTimeout(ctx, q.timeout)
 		defer cancel()
 		var more int
-		dst, more, err = s.appendAnswer(ctx, dst, q, began)
+		dst, more, err = s.appendAnswer(ctx, r, dst, q, began)
 		if *values += more; err == nil && *values > maxAnswerValues {
 			err = answerTooLarge(*values, "the queries share this limit: send them in several requests, or ask for less")
 		}

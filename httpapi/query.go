@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,11 +37,15 @@ func (s *Server) getQuery(r *request) error {
 		if err != nil {
 			return err
 		}
+		size := a.textBytes()
+		if err := r.hold(size); err != nil {
+			return err
+		}
 		a.setHeaders(&r.http.Response.Header)
-		r.respondLarge(typeCSV, a.appendCSV(nil))
+		r.respondLarge(typeCSV, a.appendCSV(make([]byte, 0, size)))
 		return nil
 	}
-	out, _, err := s.appendAnswer(ctx, nil, q, r.received)
+	out, _, err := s.appendAnswer(ctx, r, nil, q, r.received)
 	if err != nil {
 		return err
 	}
@@ -50,14 +55,18 @@ func (s *Server) getQuery(r *request) error {
 
 // appendAnswer appends a query's answer as a JSON object, with the time it took since it began. values is how
 // many it has.
-func (s *Server) appendAnswer(ctx context.Context, dst []byte, q *query, began time.Time) (_ []byte, values int, err error) {
+func (s *Server) appendAnswer(ctx context.Context, r *request, dst []byte, q *query, began time.Time) (_ []byte, values int, err error) {
 	asked := s.options.Now()
 	a, err := s.answer(ctx, q)
 	if err != nil {
 		return dst, 0, err
 	}
 	answered := s.options.Now()
-	dst = a.appendJSON(dst)
+	size := a.textBytes()
+	if err := r.hold(size); err != nil {
+		return dst, 0, err
+	}
+	dst = a.appendJSON(slices.Grow(dst, int(size)))
 	now := s.options.Now()
 	if q.explain {
 		dst = append(dst, `,"explain":`...)

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"slices"
 	"strconv"
 
 	"github.com/flopynet/collector/engine"
@@ -113,7 +112,6 @@ func appendValue(dst []byte, value float64) []byte {
 // appendSamples appends raw samples. When more than one series matches, each says whose it is.
 func (a *answer) appendSamples(dst []byte) []byte {
 	result := a.samples
-	dst = slices.Grow(dst, len(result.Rows)*pointBytes+256)
 	owners := make([][]byte, len(result.Series)) // what follows the value, by series
 	dst = append(dst, `,"data_points":[`...)
 	for i, row := range result.Rows {

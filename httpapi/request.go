@@ -15,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/flopynet/collector/engine"
 )
 
 // request is a request that is being answered. It is valid until its handler returns.
@@ -29,11 +31,12 @@ type request struct {
 	asks       bool   // its route is one of the queries, and changes nothing
 	asked      string // the beginning of a query's body
 	read       readStats
-	clientAddr netip.Addr // see client
-	bodyRead   bool       // to its end
-	stream     *stream    // the answer, if it is one
-	cause      error      // of a 503 or 504 that somebody waited for; for the log
-	route      string     // its pattern; "": it came to none
+	clientAddr netip.Addr   // see client
+	bodyRead   bool         // to its end
+	stream     *stream      // the answer, if it is one
+	held       *engine.Hold // memory of the answer; nil: none worth counting
+	cause      error        // of a 503 or 504 that somebody waited for; for the log
+	route      string       // its pattern; "": it came to none
 }
 
 const headerRequestID = "X-Request-ID"
@@ -65,6 +68,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		r.limitSending()
 		s.observe(r)
 		s.logAccess(r)
+		r.keepHeld()
 	}()
 	if err := s.checkHost(ctx); err != nil && !s.keys.Any() { // with keys, a page that knows none gets nothing
 		r.fail(err)
