@@ -14,8 +14,12 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// arrowRows is how many rows a record batch has.
-const arrowRows = 64 << 10
+// A record batch has arrowRows rows, or fewer if there are so many columns that their numbers in the dictionaries
+// would exceed arrowCells: all columns of a batch are in memory at once.
+const (
+	arrowRows  = 64 << 10
+	arrowCells = 2 << 20
+)
 
 // arrowStream writes an IPC stream. Each record batch has dictionaries of its own, of the texts that are in it:
 // a stream may replace them, and so none grows without bound. Those that stay the same aren't sent again.
@@ -50,7 +54,8 @@ func newArrow(p *Plan, out io.Writer) *arrowStream {
 	for _, name := range names {
 		fields = append(fields, arrow.Field{Name: name, Type: arrowDictionary, Nullable: true})
 	}
-	a := &arrowStream{buffered: bufio.NewWriterSize(out, pieceBytes), schema: arrow.NewSchema(fields, nil), batch: newBatch(p, arrowRows)}
+	a := &arrowStream{buffered: bufio.NewWriterSize(out, pieceBytes), schema: arrow.NewSchema(fields, nil)}
+	a.batch = newBatch(p, min(arrowRows, arrowCells/len(p.textNames())))
 	a.texts = make([]arrowText, len(a.batch.texts))
 	a.writer = ipc.NewWriter(a.buffered, ipc.WithSchema(a.schema), ipc.WithAllocator(memory.NewGoAllocator()))
 	return a

@@ -520,6 +520,42 @@ func TestTooManyColumns(t *testing.T) {
 	}
 }
 
+// TestWideArrow reads record batches of so many columns that they have fewer rows than others.
+func TestWideArrow(t *testing.T) {
+	db := openStore(t)
+	const series, keys, samples = 16, 62, 500
+	var batch engine.Batch
+	for i := range series {
+		var tags model.Tags
+		for k := range keys {
+			tags = append(tags, model.Tag{Key: fmt.Sprintf("k%d_%d", i, k), Value: "v"})
+		}
+		id, err := db.Resolve("wide", model.Normalize(tags))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range samples {
+			batch.Add(id, testStart+int64(j), float64(j))
+		}
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := ipc.NewReader(bytes.NewReader(export(t, db, Request{Selection: everything, Format: Arrow})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Release()
+	rows, most := int64(0), int64(0)
+	for reader.Next() {
+		n := reader.Record().NumRows()
+		rows, most = rows+n, max(most, n)
+	}
+	if want := int64(arrowCells / (1 + series*keys)); rows != series*samples || most != want || reader.Err() != nil {
+		t.Errorf("%d rows, want %d; at most %d at once, want %d; %v", rows, series*samples, most, want, reader.Err())
+	}
+}
+
 // TestLateSeriesAreLeftOut makes, after the plan, a series with a tag that has no column.
 func TestLateSeriesAreLeftOut(t *testing.T) {
 	db := openStore(t)
