@@ -132,9 +132,9 @@ func jobError(err error) error {
 		return newError(fasthttp.StatusNotFound, "There is no such export", detail{"issue", "it was never made, or it expired long ago"})
 	case errors.Is(err, export.ErrExpired):
 		return newError(fasthttp.StatusGone, "The export has expired", detail{"issue", "export the range again: GET /export/metrics"})
-	case errors.Is(err, export.ErrTooMany), errors.Is(err, export.ErrKept):
+	case errors.Is(err, export.ErrTooMany), errors.Is(err, export.ErrKept), errors.Is(err, export.ErrMany):
 		failure := newError(fasthttp.StatusTooManyRequests, "No further export can be made now", detail{"issue", err.Error()})
-		if failure.retryAfter = 10; errors.Is(err, export.ErrKept) {
+		if failure.retryAfter = 10; !errors.Is(err, export.ErrTooMany) {
 			failure.retryAfter = int(time.Hour / time.Second)
 		}
 		return failure

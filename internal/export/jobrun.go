@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/flopynet/collector/engine"
 )
@@ -57,6 +58,9 @@ func failureText(err error) string {
 		if errors.Is(err, known) {
 			return known.Error()
 		}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return engine.ErrDiskFull.Error()
 	}
 	if errors.Is(err, engine.ErrCorrupt) {
 		return "stored data is damaged: " + err.Error()
@@ -110,7 +114,7 @@ type jobWriter struct {
 
 func (w *jobWriter) Write(p []byte) (int, error) {
 	w.jobs.mu.Lock()
-	_, bytes := w.jobs.usage()
+	_, _, bytes := w.jobs.usage()
 	w.jobs.mu.Unlock()
 	if bytes+int64(len(p)) > w.jobs.options.MaxBytes {
 		return 0, errMaxBytes

@@ -20,6 +20,7 @@ import (
 var (
 	ErrTooMany = errors.New("too many export jobs are under way")
 	ErrKept    = errors.New("the files of earlier exports fill the room there is for them")
+	ErrMany    = errors.New("there are too many earlier exports that haven't expired yet")
 	ErrUnknown = errors.New("there is no such export")
 	ErrExpired = errors.New("the export has expired")
 	ErrClosed  = errors.New("exports are being shut down")
@@ -33,6 +34,7 @@ type JobOptions struct {
 	MaxBytes int64            // of all files; 0: 10 GiB
 	Keep     time.Duration    // how long a file is kept; 0: 24 hours
 	MaxJobs  int              // under way at a time; 0: 4
+	MaxKept  int              // jobs whose files are kept, or that failed in that time; 0: 4,096
 }
 
 // remember is how long an expired job is still known as one.
@@ -71,6 +73,9 @@ func OpenJobs(db *engine.DB, options JobOptions) (*Jobs, error) {
 	}
 	if options.MaxJobs == 0 {
 		options.MaxJobs = 4
+	}
+	if options.MaxKept == 0 {
+		options.MaxKept = 4096
 	}
 	if options.Now == nil {
 		options.Now = db.Now
@@ -134,12 +139,14 @@ func (j *Jobs) Start(r JobRequest) (Status, error) {
 	if j.closed {
 		return Status{}, ErrClosed
 	}
-	underWay, bytes := j.usage()
+	underWay, kept, bytes := j.usage()
 	switch {
 	case underWay >= j.options.MaxJobs:
 		return Status{}, ErrTooMany
 	case bytes >= j.options.MaxBytes:
 		return Status{}, ErrKept
+	case kept >= j.options.MaxKept:
+		return Status{}, ErrMany
 	}
 	if err := j.db.CheckRoom(pieceBytes); err != nil {
 		return Status{}, err
@@ -155,15 +162,19 @@ func (j *Jobs) Start(r JobRequest) (Status, error) {
 	return one.now(), nil
 }
 
-// usage returns how many jobs are under way, and how many bytes all files have.
-func (j *Jobs) usage() (underWay int, bytes int64) {
+// usage returns how many jobs are under way, how many haven't expired, and how many bytes all files have.
+func (j *Jobs) usage() (underWay, kept int, bytes int64) {
 	for _, one := range j.jobs {
 		s := one.now()
-		if bytes += s.Bytes; s.State == Processing {
+		bytes += s.Bytes
+		if s.State != Expired {
+			kept++
+		}
+		if s.State == Processing {
 			underWay++
 		}
 	}
-	return underWay, bytes
+	return underWay, kept, bytes
 }
 
 // newID returns an id that no job has.
@@ -270,7 +281,7 @@ func (j *Jobs) tidy() {
 				j.options.Logger.Error("the file of an expired export can't be removed", "export_id", id, "error", err)
 				continue
 			}
-			s.State, s.Bytes = Expired, 0
+			s.State, s.Bytes, s.Metrics = Expired, 0, nil // nobody sees what it was, and it may be long
 			change.Value = encode(s)
 		}
 		if err := j.db.ChangeState(change); err != nil {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -257,6 +258,24 @@ func TestJobLimits(t *testing.T) {
 		t.Errorf("after a restart: %+v, %v", got, err)
 	}
 
+	// So are jobs, however small, and a failed one counts until it expires; then it takes hardly any room.
+	w.options.MaxBytes, w.options.MaxKept = 0, 4
+	w.restart()
+	empty := JobRequest{Metrics: []string{"absent"}, From: 1, To: 2, Format: JSON}
+	w.wait(w.start(empty).ID)
+	if _, err := w.jobs.Start(empty); !errors.Is(err, ErrMany) {
+		t.Errorf("a fifth: %v", err)
+	}
+	w.clock.Add(int64(24 * time.Hour))
+	w.jobs.tidy()
+	w.restart()
+	last := w.wait(w.start(empty).ID)
+	for id, one := range w.jobs.jobs {
+		if expired := one.status.State == Expired; expired != (id != last.ID) || expired && one.status.Metrics != nil {
+			t.Errorf("%+v", one.status)
+		}
+	}
+
 	// What the disk must keep free is more than it has.
 	w.options.MaxBytes = 0
 	w.engine.MinFreeBytes = 1 << 60
@@ -266,6 +285,9 @@ func TestJobLimits(t *testing.T) {
 	}
 	if _, err := (&jobWriter{jobs: w.jobs, job: newJob(Status{})}).Write([]byte("x")); !errors.Is(err, engine.ErrDiskFull) {
 		t.Errorf("writing to a full disk: %v", err)
+	}
+	if got := failureText(&os.PathError{Op: "write", Err: syscall.ENOSPC}); got != engine.ErrDiskFull.Error() {
+		t.Errorf("without a free block: %s", got)
 	}
 	w.jobs.Close()
 	if _, err := w.jobs.Start(wholeTime); !errors.Is(err, ErrClosed) {
