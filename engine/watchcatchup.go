@@ -22,7 +22,7 @@ const catchUpBytes = 4 * takeBytes
 func (w *Watcher) CatchUp() (more bool) {
 	h := w.hub
 	h.mu.Lock()
-	if w.live || w.closed || !w.begun {
+	if w.live || w.closed || len(w.subscriptions) == 0 {
 		h.mu.Unlock()
 		return false
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net"
 	"sync"
@@ -50,6 +51,7 @@ type socket struct {
 	subscriptions map[string]func() // how to end them, by id as JSON
 	numbered      int               // ids given
 	spoken        bool              // it has said what it wants
+	everything    func()            // ends the subscription of one that had named nothing in time; nil: there is none
 	broken        bool              // nothing more can be sent
 }
 
@@ -148,12 +150,12 @@ func (c *socket) read() {
 			return
 		}
 		if kind != websocket.TextMessage {
-			c.refuse(invalidRequest("The message is binary", detail{"issue", "send JSON as a text message"}))
+			c.refuse(invalidRequest("The message is binary", detail{"issue", "send JSON as a text message"}), false)
 			continue
 		}
 		var action socketAction
 		if err := decodeJSONText(text, &action); err != nil {
-			c.refuse(err)
+			c.refuse(err, asksToSubscribe(text))
 			continue
 		}
 		c.command(func() { c.apply(&action) })
@@ -168,9 +170,21 @@ func (c *socket) command(do func()) {
 	}
 }
 
-// refuse answers with an error.
-func (c *socket) refuse(err error) {
-	c.command(func() { c.sendError(err) })
+// refuse answers with an error. A subscribe that is refused is one, too: a mistyped filter must not mean everything.
+func (c *socket) refuse(err error, subscribe bool) {
+	c.command(func() {
+		c.spoken = c.spoken || subscribe
+		c.sendError(err)
+	})
+}
+
+// asksToSubscribe reports whether a message that can't be understood is a subscribe.
+func asksToSubscribe(text []byte) bool {
+	var message struct {
+		Action string `json:"action"`
+	}
+	_ = json.Unmarshal(text, &message) // what it can't read it leaves
+	return message.Action == "subscribe"
 }
 
 // serve sends until the connection is to end.
@@ -179,7 +193,7 @@ func (c *socket) serve() {
 	defer c.conn.end(liveHurryTimeout)
 	var grace <-chan time.Time
 	if c.spoken = c.selection.selective(); c.spoken {
-		c.subscribeDefault()
+		c.subscribeNamed()
 	} else {
 		grace = c.after(socketGrace)
 	}
@@ -193,32 +207,21 @@ func (c *socket) serve() {
 		case <-c.readerEnd:
 			c.finish()
 		case do := <-c.commands:
-			if c.mayGoOn() {
-				do()
-			}
+			do()
 		case <-c.watcher.Ready():
-			if c.mayGoOn() {
-				c.sendUpdates()
-			}
+			c.sendUpdates()
 		case <-grace:
 			if grace = nil; !c.spoken {
-				c.subscribeDefault()
+				c.everything = c.watcher.Subscribe(engine.Subscription{})
 			}
 		case <-ping:
-			if ping = c.after(livePingInterval); c.mayGoOn() {
-				c.send(appendFrame(nil, framePing, nil))
+			if ping = c.after(livePingInterval); !c.allowed() {
+				c.sendClose(websocket.ClosePolicyViolation, "the key is no longer valid")
+				continue
 			}
+			c.send(appendFrame(nil, framePing, nil))
 		}
 	}
-}
-
-// mayGoOn ends the connection if its key is no longer valid.
-func (c *socket) mayGoOn() bool {
-	if !c.allowed() {
-		c.sendClose(websocket.ClosePolicyViolation, "the key is no longer valid")
-		return false
-	}
-	return true
 }
 
 // finish does what the client still said before it went.
@@ -234,14 +237,13 @@ func (c *socket) finish() {
 	}
 }
 
-// subscribeDefault subscribes to what the parameters name: to everything, if nothing.
-func (c *socket) subscribeDefault() {
+// subscribeNamed subscribes to what the parameters name.
+func (c *socket) subscribeNamed() {
 	s, err := c.selection.subscription()
 	if err != nil {
 		c.sendError(err)
 		return
 	}
-	c.spoken = true
 	c.subscriptions[c.nextID()] = c.watcher.Subscribe(s)
 }
 

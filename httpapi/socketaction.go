@@ -120,9 +120,10 @@ func (c *socket) apply(a *socketAction) {
 	}
 }
 
-// subscribe adds a subscription, or puts it in the place of the one with its id. The acknowledgement goes out before
-// the first update.
+// subscribe adds a subscription, or puts it in the place of the one with its id, or of the updates that one gets who
+// names nothing. The acknowledgement goes out before the first update.
 func (c *socket) subscribe(a *socketAction) {
+	c.spoken = true
 	s, err := a.subscription()
 	if err != nil {
 		c.sendError(err)
@@ -138,12 +139,20 @@ func (c *socket) subscribe(a *socketAction) {
 			"list several values in one subscription, or use several connections"))
 		return
 	}
-	c.spoken = true
 	c.subscriptions[id] = c.watcher.Subscribe(s)
+	c.endEverything()
 	if replaces {
 		end()
 	}
 	c.sendText([]byte(`{"type":"subscribed","id":` + id + `}`))
+}
+
+// endEverything ends the subscription of who had named nothing.
+func (c *socket) endEverything() {
+	if c.everything != nil {
+		c.everything()
+		c.everything = nil
+	}
 }
 
 // nextID makes an id that isn't in use.
@@ -164,6 +173,7 @@ func (c *socket) unsubscribe(id string) {
 			end()
 		}
 		clear(c.subscriptions)
+		c.endEverything()
 		c.spoken = true
 		c.sendText([]byte(`{"type":"unsubscribed","id":null}`))
 		return
