@@ -32,7 +32,8 @@ func holdWrites(t *testing.T, db *DB, batches, samplesEach int, while func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	release := db.pipe.hold()
+	release := sync.OnceFunc(db.pipe.hold())
+	defer release() // or else closing waits for ever when the test fails
 	errs := make(chan error, batches)
 	for i := range batches {
 		go func() {

@@ -311,11 +311,13 @@ func TestWatchOverrun(t *testing.T) {
 	takeLines(t, w, 0)
 	settle(t, db)
 	db.watch.mu.Lock()
+	release := sync.OnceFunc(db.watch.mu.Unlock)
+	defer release() // or else closing waits for ever when the test fails
 	const written = 1000
 	for i := range written {
 		put(t, db, "cpu", "a", int64(i), 1) // doesn't wait for the hub
 	}
-	db.watch.mu.Unlock()
+	release()
 	lines, dropped := takeLines(t, w, written+1) // one is settle's
 	if len(lines)+dropped != written+1 || dropped < written-3*64 || len(lines) < 64 {
 		t.Errorf("%d lines and %d lost of %d", len(lines), dropped, written+1)
