@@ -578,3 +578,28 @@ func TestPublishingIsCheap(t *testing.T) {
 		t.Errorf("%v allocations for each 256 samples", n)
 	}
 }
+
+// TestWatchIdle: when nobody has watched for a while, nothing is buffered any more, however much is written.
+func TestWatchIdle(t *testing.T) {
+	db := openWatched(t, Options{})
+	w := mustWatch(t, db, WatchOptions{Format: placeFormat{}})
+	put(t, db, "cpu", "a", 1, 1)
+	at := db.WatchPosition()
+	db.watch.idle.Reset(1) // somebody watches: it is kept
+	settle(t, db)
+	if back := mustWatch(t, db, WatchOptions{Format: placeFormat{}, After: &at}); !db.watch.active.Load() {
+		t.Error("it is given up while somebody watches")
+	} else {
+		back.Close()
+	}
+	w.Close()
+	db.watch.idle.Reset(20 * time.Millisecond)
+	waitFor(t, func() bool {
+		put(t, db, "cpu", "a", 2, 1)
+		return !db.watch.active.Load()
+	})
+	if _, err := db.Watch(WatchOptions{Format: placeFormat{}, After: &at}); !errors.Is(err, ErrNotBuffered) {
+		t.Errorf("after it was given up: %v", err)
+	}
+	settle(t, db) // and begins anew
+}

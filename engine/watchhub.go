@@ -31,6 +31,7 @@ type watchHub struct {
 	active atomic.Bool // updates are put into the ring; changed under the apply stage
 	ring   watchRing
 	wake   chan struct{}
+	idle   *time.Timer   // runs out when nobody has watched for watchIdle
 	units  atomic.Uint64 // counts changes of units
 
 	queued    atomic.Int64 // bytes in all queues
@@ -59,7 +60,7 @@ type formatState struct {
 }
 
 func newWatchHub(db *DB, capacity int) *watchHub {
-	h := &watchHub{db: db, run: rand.Uint32(), wake: make(chan struct{}, 1), watchers: make(map[*Watcher]struct{})}
+	h := &watchHub{db: db, run: rand.Uint32(), wake: make(chan struct{}, 1), idle: time.NewTimer(watchIdle), watchers: make(map[*Watcher]struct{})}
 	h.ring.capacity = capacity
 	h.interests.reset()
 	return h
@@ -166,7 +167,6 @@ func (h *watchHub) leave(w *Watcher) {
 	h.remove(w)
 	h.mu.Unlock()
 	h.queued.Add(int64(-w.queue.drop()))
-	h.wakeUp() // it may have been the last
 }
 
 func (h *watchHub) remove(w *Watcher) {
@@ -177,6 +177,9 @@ func (h *watchHub) remove(w *Watcher) {
 	w.subscriptions = nil
 	delete(h.watchers, w)
 	h.watching.Store(int64(len(h.watchers)))
+	if len(h.watchers) == 0 {
+		h.idle.Reset(watchIdle)
+	}
 	w.finish()
 }
 
@@ -220,22 +223,18 @@ func (h *watchHub) queueLimit() int {
 
 // loop is the hub's goroutine.
 func (h *watchHub) loop() {
+	defer h.idle.Stop()
 	defer h.close()
-	idle := time.NewTimer(watchIdle)
-	defer idle.Stop()
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-h.db.stop:
 			return
-		case <-idle.C:
+		case <-h.idle.C:
 			h.deactivate()
 			continue
 		case <-h.wake:
-		}
-		if h.watching.Load() == 0 {
-			idle.Reset(watchIdle)
 		}
 		for more := true; more; {
 			var woken int
