@@ -110,7 +110,7 @@ type Options struct {
 	CacheBytes int64
 
 	// MaxWatchedSamples is how many of the newest samples are kept, while anybody watches, for watchers that fall
-	// behind or come back: 40 bytes each. 0: 512 Ki.
+	// behind or come back: 40 bytes each. Events take the room of as many samples as they are large. 0: 512 Ki.
 	MaxWatchedSamples int
 
 	// ResultCacheBytes is the size of the cache of results. 0: none.

@@ -116,6 +116,7 @@ type Watcher struct {
 	limit  int // of series, without a format
 
 	subscriptions []*subscription // guarded by hub.mu, like all below
+	begun         bool            // it has subscribed to something
 	live          bool            // the hub delivers
 	closed        bool
 	from          uint64 // number of the first entry that the hub is to deliver
@@ -129,8 +130,8 @@ type Watcher struct {
 }
 
 // Watch begins to watch. The watcher gets nothing until it subscribes to something; its first subscription begins
-// where Watch placed it, later ones when they are made. It must be closed. When the store is closed,
-// Done is.
+// where Watch placed it, later ones when they are made, or as far back as is still being caught up with. It must be
+// closed. When the store is closed, Done is.
 func (db *DB) Watch(o WatchOptions) (*Watcher, error) {
 	h := db.watch
 	w := &Watcher{hub: h, skip: o.Skip, limit: o.MaxSeries, ready: make(chan struct{}, 1), done: make(chan struct{})}

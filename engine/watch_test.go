@@ -603,3 +603,43 @@ func TestWatchIdle(t *testing.T) {
 	}
 	settle(t, db) // and begins anew
 }
+
+// TestWatchedEventsAreBounded: events count by their size for what is kept for watchers who are behind.
+func TestWatchedEventsAreBounded(t *testing.T) {
+	db := openWatched(t, Options{MaxWatchedSamples: 16 << 10})
+	mustWatch(t, db, WatchOptions{Format: placeFormat{}})
+	for i := range 50 {
+		if err := db.WriteEvents(t.Context(), []Event{{Time: int64(i), Component: "c", Type: "t", Message: strings.Repeat("x", 60<<10)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held, blocks := 0, 0
+	for b := db.watch.ring.oldest.Load(); b != nil; b = b.next.Load() {
+		blocks++
+		for i := range b.events {
+			held += eventBytes(&b.events[i].event)
+		}
+	}
+	if most := 40*16<<10 + 2*61<<10; held > most || held < 40*16<<10 {
+		t.Errorf("%d blocks hold %d bytes, at most %d should be", blocks, held, most)
+	}
+}
+
+// TestWatchUnsubscribed: who has ended its only subscription isn't told later of what came in between.
+func TestWatchUnsubscribed(t *testing.T) {
+	db := openWatched(t, Options{})
+	w := mustWatch(t, db, WatchOptions{Format: placeFormat{}})
+	w.Subscribe(Subscription{})() // before anything is caught up with
+	put(t, db, "cpu", "a", 1, 1)
+	takeLines(t, w, 0)
+	for i := range 500 {
+		put(t, db, "cpu", "a", int64(i), 1)
+	}
+	settle(t, db)
+	w.Subscribe(Subscription{})
+	if lines, dropped := takeLines(t, w, 0); len(lines) > 0 || dropped > 0 {
+		t.Errorf("%d lines came and %d were dropped of what was written before", len(lines), dropped)
+	}
+	put(t, db, "cpu", "a", 1, 1)
+	takeLines(t, w, 1)
+}

@@ -22,11 +22,11 @@ const catchUpBytes = 4 * takeBytes
 func (w *Watcher) CatchUp() (more bool) {
 	h := w.hub
 	h.mu.Lock()
-	if w.live || w.closed || len(w.subscriptions) == 0 {
+	if w.live || w.closed || !w.begun {
 		h.mu.Unlock()
 		return false
 	}
-	if !slices.Equal(w.catchUp.subscriptions, w.subscriptions) {
+	if w.catchUp.targets == nil || !slices.Equal(w.catchUp.subscriptions, w.subscriptions) {
 		w.catchUp.subscriptions = slices.Clone(w.subscriptions)
 		w.catchUp.targets = make(map[model.SeriesID]*target)
 	}

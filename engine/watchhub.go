@@ -194,7 +194,7 @@ func (h *watchHub) subscribe(s *subscription) {
 		h.deliverUpTo(h.ring.end.Load()) // what was written before isn't for this subscription
 		h.interests.add(s)
 	}
-	w.subscriptions = append(w.subscriptions, s)
+	w.subscriptions, w.begun = append(w.subscriptions, s), true
 	if !w.live {
 		w.signal() // it catches up
 	}

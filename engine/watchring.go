@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -88,7 +89,7 @@ type watchBlock struct {
 // a reader that is too slow finds that the block it stands on is gone. Blocks aren't reused, so that readers need no
 // lock; the publisher allocates one for every 4,096 samples.
 type watchRing struct {
-	capacity int // in entries
+	capacity int // in entries; see entryBytes
 	oldest   atomic.Pointer[watchBlock]
 	end      atomic.Uint64 // number that the next entry gets
 
@@ -134,6 +135,9 @@ func (r *watchRing) publishSamples(lsn uint64, ids []model.SeriesID, times []int
 	}
 }
 
+// entryBytes is what a watchEntry takes. Events, which may be large, count for as many as would take the same.
+const entryBytes = 40
+
 // publishEvents adds the events of a batch.
 func (r *watchRing) publishEvents(lsn uint64, events []placedEvent) {
 	if len(events) == 0 {
@@ -145,7 +149,10 @@ func (r *watchRing) publishEvents(lsn uint64, events []placedEvent) {
 		b.size -= len(r.spare)
 		r.held -= len(r.spare)
 	}
-	block := &watchBlock{events: events, at: lsn, size: len(events)}
+	block := &watchBlock{events: slices.Clone(events), at: lsn} // a copy: the head's list holds others, too
+	for i := range events {
+		block.size += eventBytes(&events[i].event) / entryBytes
+	}
 	block.count.Store(int64(len(events)))
 	r.add(block)
 	r.last = Position{LSN: lsn, Index: uint32(len(events) - 1)}
