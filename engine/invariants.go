@@ -5,6 +5,7 @@ import (
 
 	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal"
 )
 
 // The checks of this file run under the build tag invariants only; docs/format.md, section 6, has what
@@ -15,7 +16,14 @@ func (p *pipeline) checkOrder(f *frame) {
 	if applied := p.applied.Load(); f.first <= f.last && uint64(f.first) <= applied {
 		panic(fmt.Sprintf("engine: a frame of LSN %d to %d is applied after LSN %d", f.first, f.last, applied))
 	}
+	last := wal.LSN(p.applied.Load())
 	for _, c := range f.commits {
+		if c.barrier == nil {
+			if c.lsn <= last || c.lsn > f.last {
+				panic(fmt.Sprintf("engine: LSN %d comes after %d in a frame that ends with %d", c.lsn, last, f.last))
+			}
+			last = c.lsn
+		}
 		if c.err == nil && c.maxID >= f.defined {
 			panic(fmt.Sprintf("engine: LSN %d to %d has series %d, the log defines those below %d", f.first, f.last, c.maxID, f.defined))
 		}

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -63,15 +64,20 @@ func TestManyUnits(t *testing.T) {
 	closeDB(t, db)
 }
 
+// wideTags returns tags of 60 KB, to which "z" may be added.
+func wideTags() (tags model.Tags) {
+	for i := range 60 {
+		tags = append(tags, model.Tag{Key: fmt.Sprintf("key%02d", i), Value: strings.Repeat("v", 1000)})
+	}
+	return tags
+}
+
 // TestHugeDefinitions registers series whose definitions together are larger than a frame.
 func TestHugeDefinitions(t *testing.T) {
 	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
-	var tags model.Tags
-	for i := range 60 {
-		tags = append(tags, model.Tag{Key: fmt.Sprintf("key%02d", i), Value: strings.Repeat("v", 1000)})
-	}
-	const series = 1200 // of 60 KB each
+	tags := wideTags()
+	const series = 1200
 	var last model.SeriesID
 	for i := range series {
 		mine := append(slices.Clone(tags), model.Tag{Key: "z", Value: fmt.Sprint(i)})
@@ -93,6 +99,76 @@ func TestHugeDefinitions(t *testing.T) {
 		t.Fatalf("%d series were recovered", got)
 	}
 	expect(t, db, "m", "@5=7")
+	closeDB(t, db)
+}
+
+// TestHugeDefinitionsBetween has batches of events, with answers, share their group with one whose definitions are
+// written ahead: each still has the LSN that the log gives it, so that none is lost or taken for another.
+func TestHugeDefinitionsBetween(t *testing.T) {
+	fs := newCrashableMem()
+	db := mustOpen(t, Options{FS: fs})
+	var batch Batch
+	tags := wideTags()
+	for i := range 200 {
+		id, err := db.Resolve("m", append(slices.Clone(tags), model.Tag{Key: "z", Value: fmt.Sprint(i)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.Add(id, 5, 7)
+	}
+	writeEvent := func(number int) error {
+		return db.WriteEventsAnswered(t.Context(), []Event{{ID: fmt.Sprint(number), Time: 1, Component: "c", Type: "t"}},
+			func() *Answer { return answerOf(number, db.Now().UnixNano()) })
+	}
+	release := sync.OnceFunc(db.pipe.hold())
+	defer release()
+	errs := make(chan error)
+	for place, write := range []func() error{
+		func() error { return writeEvent(0) }, func() error { return db.Write(&batch) }, func() error { return writeEvent(1) },
+	} {
+		go func() { errs <- write() }()
+		waitFor(t, func() bool {
+			db.pipe.waitingMu.Lock()
+			defer db.pipe.waitingMu.Unlock()
+			return len(db.pipe.waiting) == place+1
+		})
+	}
+	release()
+	for range 3 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	check := func(db *DB, when string, n int) {
+		t.Helper()
+		result, err := db.Events(t.Context(), EventQuery{To: 10, Limit: 10})
+		if err != nil || len(result.Events) != n {
+			t.Errorf("%s: %+v, %v", when, result, err)
+		}
+		for number := range n {
+			if answer, err := db.Answer(answerOf(number, 1).Key); err != nil || answer == nil {
+				t.Errorf("%s: answer %d is %v, %v", when, number, answer, err)
+			}
+		}
+	}
+	crashed := func(when string, n int) {
+		t.Helper()
+		crashed := mustOpen(t, Options{FS: fs.CrashClone(vfs.CrashCloneCfg{})})
+		check(crashed, when, n)
+		closeDB(t, crashed)
+	}
+	check(db, "at once", 2)
+	crashed("after a crash", 2)
+	if err := db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	check(db, "after a flush", 2)
+	crashed("after a flush and a crash", 2)
+	if err := writeEvent(2); err != nil {
+		t.Fatal(err)
+	}
+	check(db, "with another", 3)
+	crashed("with another, after a crash", 3)
 	closeDB(t, db)
 }
 

@@ -42,6 +42,8 @@ type commit struct {
 	events   *eventBatch // likewise
 	answer   *Answer     // to be kept with samples or events; nil: none
 
+	lsn wal.LSN // that the build stage gives it
+
 	barrier func(cut) // instead of samples: runs when all before it is applied and nothing behind it is
 	taken   bool      // a leader has it; guarded by the build stage
 	err     error     // why it alone is not in its frame
@@ -272,6 +274,7 @@ func (p *pipeline) encode(f *frame) {
 			f.payload = record.AppendSamples(f.payload[:start], nil, nil, nil)
 			c.err = &LimitError{Limit: "frame_bytes", Max: wal.MaxFrameBytes, Advice: "write smaller batches"}
 		}
+		c.lsn = p.next
 		p.next++
 	}
 	f.last, f.defined = p.next-1, p.defined
@@ -374,15 +377,13 @@ func (p *pipeline) apply(f *frame) {
 		p.checkOrder(f)
 	}
 	p.applier.SetPeriod(p.db.period())
-	lsn := f.first
 	for _, c := range f.commits {
 		if c.barrier != nil {
 			break
 		}
 		if c.err == nil {
-			c.err = p.applyCommit(lsn, c)
+			c.err = p.applyCommit(c)
 		}
-		lsn++
 	}
 	p.applied.Store(uint64(f.last))
 	p.db.watch.published()
@@ -395,28 +396,28 @@ func (p *pipeline) apply(f *frame) {
 }
 
 // applyCommit makes one commit visible. It is in the log, so an error doesn't undo it.
-func (p *pipeline) applyCommit(lsn wal.LSN, c *commit) error {
+func (p *pipeline) applyCommit(c *commit) error {
 	if c.deletion != nil {
-		return p.db.applyDelete(p.applier, lsn, c.deletion)
+		return p.db.applyDelete(p.applier, c.lsn, c.deletion)
 	}
 	if c.events == nil {
-		p.applySamples(lsn, c)
-	} else if err := p.db.applyEvents(lsn, c.events); err != nil {
+		p.applySamples(c)
+	} else if err := p.db.applyEvents(c.lsn, c.events); err != nil {
 		return err
 	}
 	if c.answer != nil {
-		p.db.answers.add(lsn, c.answer, false)
+		p.db.answers.add(c.lsn, c.answer, false)
 	}
 	return nil
 }
 
-func (p *pipeline) applySamples(lsn wal.LSN, c *commit) {
+func (p *pipeline) applySamples(c *commit) {
 	for _, change := range c.units {
 		p.db.setUnit(change.id, change.unit)
 	}
-	p.db.changes.note(c.times, uint64(lsn))
+	p.db.changes.note(c.times, uint64(c.lsn))
 	p.db.oldest.note(c.times)
 	p.applier.Apply(c.ids, c.times, c.values)
 	p.db.accepted.Add(uint64(len(c.ids)))
-	p.db.watch.publishSamples(lsn, c)
+	p.db.watch.publishSamples(c)
 }

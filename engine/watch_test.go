@@ -565,8 +565,8 @@ func TestWatchMeanwhile(t *testing.T) {
 // watches.
 func TestPublishingIsCheap(t *testing.T) {
 	db := openWatched(t, Options{})
-	c := &commit{ids: make([]model.SeriesID, 256), times: make([]int64, 256), values: make([]float64, 256)}
-	publish := func() { db.watch.publishSamples(1, c) }
+	c := &commit{lsn: 1, ids: make([]model.SeriesID, 256), times: make([]int64, 256), values: make([]float64, 256)}
+	publish := func() { db.watch.publishSamples(c) }
 	if n := testing.AllocsPerRun(100, publish); n != 0 {
 		t.Errorf("%v allocations with nobody there", n)
 	}

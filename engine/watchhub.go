@@ -67,9 +67,9 @@ func newWatchHub(db *DB, capacity int) *watchHub {
 }
 
 // publishSamples is called by the apply stage for each batch. It costs a load while nobody watches.
-func (h *watchHub) publishSamples(lsn wal.LSN, c *commit) {
+func (h *watchHub) publishSamples(c *commit) {
 	if h.active.Load() {
-		h.ring.publishSamples(uint64(lsn), c.ids, c.times, c.values)
+		h.ring.publishSamples(uint64(c.lsn), c.ids, c.times, c.values)
 	}
 }
 
