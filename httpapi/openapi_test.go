@@ -7,15 +7,20 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/flopynet/collector/pipeline"
 )
 
 // contract is the description that requests and answers of all tests are held against.
@@ -40,9 +45,9 @@ var described = sync.OnceValue(func() map[string]map[string]any {
 		panic(err)
 	}
 	operations := map[string]map[string]any{}
-	for path, methods := range document.Paths {
+	for place, methods := range document.Paths {
 		for method, operation := range methods {
-			operations[strings.ToUpper(method)+" "+path] = operation
+			operations[strings.ToUpper(method)+" "+place] = operation
 		}
 	}
 	return operations
@@ -91,6 +96,60 @@ func TestOpenAPIRoutes(t *testing.T) {
 			t.Errorf("%s is described and not served", name)
 		}
 	}
+}
+
+// TestOpenAPIParameters holds the parameters that each route takes against those that are described. The other
+// names of both ends of a range are told with from and to.
+func TestOpenAPIParameters(t *testing.T) {
+	var document struct {
+		Paths map[string]map[string]struct {
+			Parameters []describedParameter `yaml:"parameters"`
+		} `yaml:"paths"`
+		Components struct {
+			Parameters map[string]describedParameter `yaml:"parameters"`
+		} `yaml:"components"`
+	}
+	if err := yaml.Unmarshal(openapiYAML, &document); err != nil {
+		t.Fatal(err)
+	}
+	synonyms := [][]string{{"from", "start", "start_date", "start_time"}, {"to", "end", "end_date", "end_time"}}
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{})
+	inPath := regexp.MustCompile(`\{\w+\}`)
+	for _, endpoint := range allRoutes() {
+		answer := ts.do(endpoint.method, inPath.ReplaceAllString(endpoint.path, "x")+"?no_such_parameter=1", nil)
+		valid, ok := answer.wantError(t, http.StatusBadRequest, "INVALID_QUERY").Details["valid"].([]any)
+		if !ok {
+			t.Errorf("%s %s doesn't tell its parameters: %s", endpoint.method, endpoint.path, answer.body)
+		}
+		taken, told := map[string]bool{}, map[string]bool{}
+		for _, name := range valid {
+			taken[name.(string)] = true
+		}
+		for _, parameter := range document.Paths[endpoint.path][strings.ToLower(endpoint.method)].Parameters {
+			if parameter.Ref != "" {
+				parameter = document.Components.Parameters[path.Base(parameter.Ref)]
+			}
+			if parameter.In == "query" {
+				told[parameter.Name] = true
+			}
+		}
+		for _, names := range synonyms {
+			if slices.ContainsFunc(names, func(name string) bool { return told[name] }) {
+				for _, name := range names {
+					told[name] = true
+				}
+			}
+		}
+		if diff := cmp.Diff(told, taken); diff != "" {
+			t.Errorf("%s %s is described with other parameters than it takes: %s", endpoint.method, endpoint.path, diff)
+		}
+	}
+}
+
+type describedParameter struct {
+	Ref  string `yaml:"$ref"`
+	Name string `yaml:"name"`
+	In   string `yaml:"in"`
 }
 
 // checkContract fails the test if an answer is not as described, or if a request is that was granted.
