@@ -3,7 +3,7 @@ GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages in which goroutines meet: tested under the race detector where a C compiler is there for it.
-CONCURRENT := ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/head/... ./internal/ingest/... ./wal/...
+CONCURRENT := ./analysis/... ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/alert/... ./internal/export/... ./internal/head/... ./internal/ingest/... ./internal/telemetry/... ./pipeline/... ./wal/...
 
 # The assertions of the engine's invariants are compiled into tests only.
 TESTFLAGS := -count=1 -timeout 40m -tags invariants

@@ -44,7 +44,7 @@ func problem(key, format string, args ...any) error {
 
 // Problems returns the problems that an error of Validate is made of.
 func Problems(err error) []*Problem {
-	if one, ok := errors.AsType[*Problem](err); ok && error(one) == err {
+	if one, ok := err.(*Problem); ok { //nolint:errorlint // one that is wrapped is looked for below
 		return []*Problem{one}
 	}
 	var all []*Problem

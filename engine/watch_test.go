@@ -323,8 +323,8 @@ func TestWatchOverrun(t *testing.T) {
 		t.Errorf("%d lines and %d lost of %d", len(lines), dropped, written+1)
 	}
 	var last Position
-	if fmt.Sscanf(lines[len(lines)-1], "%d/%d", &last.LSN, &last.Index); last.LSN != db.pipe.applied.Load() {
-		t.Errorf("the last line is %v, want LSN %d", last, db.pipe.applied.Load())
+	if _, err := fmt.Sscanf(lines[len(lines)-1], "%d/%d", &last.LSN, &last.Index); err != nil || last.LSN != db.pipe.applied.Load() {
+		t.Errorf("the last line is %v (%v), want LSN %d", last, err, db.pipe.applied.Load())
 	}
 	if stats := db.Stats().Watch; stats.Overrun != uint64(dropped) {
 		t.Errorf("stats %+v, %d were lost", stats, dropped)

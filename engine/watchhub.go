@@ -254,7 +254,7 @@ func (h *watchHub) loop() {
 // round takes some blocks to the watchers and wakes those for whom something came. It returns how many these are, and
 // whether there is more to be done.
 func (h *watchHub) round() (woken int, more bool) {
-	for blocks := 0; blocks < roundBlocks; blocks++ {
+	for range roundBlocks {
 		if more = h.deliverBlock(); !more {
 			break
 		}

@@ -113,7 +113,7 @@ func (l *listing) parseMatch(text, key string) error {
 }
 
 // answerList answers with a page of a list under the name what, its entries spelt by spell.
-func answerList[T any](s *Server, r *request, key, what string, before []byte,
+func answerList[T any](r *request, key, what string, before []byte,
 	read func(context.Context, *listing) (*engine.List[T], error), spell func(*listing, T) any,
 ) error {
 	l, err := r.parseListing(key, what)
@@ -199,7 +199,7 @@ func (l *listing) ends(e engine.Extent) (first, last json.RawMessage) {
 }
 
 func (s *Server) listNames(r *request) error {
-	return answerList(s, r, model.NameKey, "names", nil,
+	return answerList(r, model.NameKey, "names", nil,
 		func(ctx context.Context, l *listing) (*engine.List[engine.NameEntry], error) {
 			return s.db.Names(ctx, l.selection, l.page)
 		},
@@ -210,7 +210,7 @@ func (s *Server) listNames(r *request) error {
 }
 
 func (s *Server) listSources(r *request) error {
-	return answerList(s, r, model.SourceKey, "sources", nil,
+	return answerList(r, model.SourceKey, "sources", nil,
 		func(ctx context.Context, l *listing) (*engine.List[engine.ValueEntry], error) {
 			return s.db.Values(ctx, l.selection, model.SourceKey, l.page)
 		},
@@ -218,7 +218,7 @@ func (s *Server) listSources(r *request) error {
 }
 
 func (s *Server) listTags(r *request) error {
-	return answerList(s, r, anyKey, "tags", nil,
+	return answerList(r, anyKey, "tags", nil,
 		func(ctx context.Context, l *listing) (*engine.List[engine.KeyEntry], error) {
 			var want func(string) bool
 			if l.match != nil {
@@ -237,7 +237,7 @@ func (s *Server) listTagValues(r *request) error {
 		return invalidParameter("key", key, err.Error())
 	}
 	before := append(appendJSONString([]byte(`"key":`), key), ',')
-	return answerList(s, r, key, "values", before,
+	return answerList(r, key, "values", before,
 		func(ctx context.Context, l *listing) (*engine.List[engine.ValueEntry], error) {
 			return s.db.Values(ctx, l.selection, key, l.page)
 		},
@@ -245,7 +245,7 @@ func (s *Server) listTagValues(r *request) error {
 }
 
 func (s *Server) listSeries(r *request) error {
-	return answerList(s, r, model.NameKey, "series", nil,
+	return answerList(r, model.NameKey, "series", nil,
 		func(ctx context.Context, l *listing) (*engine.List[engine.SeriesEntry], error) {
 			list, err := s.db.SeriesList(ctx, l.selection, l.page)
 			if err != nil {

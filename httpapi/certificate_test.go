@@ -78,7 +78,9 @@ func startTLS(t *testing.T, options Options, extra ...route) *tlsServer {
 		if err := s.server.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
 			t.Errorf("shutdown: %v", err)
 		}
-		<-served
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
 	})
 	return s
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -141,7 +142,7 @@ func TestExportJobsAtOnce(t *testing.T) {
 		t.Errorf("%v", answer.header)
 	}
 	for _, refused := range []error{export.ErrTooMany, export.ErrKept} {
-		if failure := jobError(refused).(*apiError); failure.status != http.StatusTooManyRequests || failure.retryAfter == 0 {
+		if failure, _ := errors.AsType[*apiError](jobError(refused)); failure == nil || failure.status != http.StatusTooManyRequests || failure.retryAfter == 0 {
 			t.Errorf("%v: %+v", refused, failure)
 		}
 	}

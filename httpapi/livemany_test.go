@@ -427,7 +427,7 @@ func (m *manyClient) check(stopped bool) error {
 	if bytes.HasPrefix(m.buffer, []byte(`{"type":"lagged"`)) {
 		var lagged struct{ Dropped int64 }
 		if err := json.Unmarshal(m.buffer, &lagged); err != nil || !stopped || lagged.Dropped < 1 {
-			return fmt.Errorf("told of a lag: %s (%v)", m.buffer, err)
+			return fmt.Errorf("told of a lag: %s (%w)", m.buffer, err)
 		}
 		m.dropped += lagged.Dropped
 		return nil

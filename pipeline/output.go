@@ -66,7 +66,7 @@ func (c *compiler) checkMetric(o *Output) error {
 // series that it has selected, so matchers of these hold.
 func (p *plan) feedsItself(o *Output) bool {
 	for _, m := range p.matchers {
-		value := ""
+		var value string
 		switch m.Key {
 		case model.NameKey:
 			value = o.Metric

@@ -181,7 +181,7 @@ func (j *Jobs) usage() (underWay, kept int, bytes int64) {
 func (j *Jobs) newID(created time.Time) string {
 	for {
 		var random [4]byte
-		rand.Read(random[:]) //nolint:errcheck // it never fails
+		rand.Read(random[:]) // it never fails
 		id := created.Format("exp_20060102_150405_") + hex.EncodeToString(random[:])
 		if j.jobs[id] == nil {
 			return id

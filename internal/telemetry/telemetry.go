@@ -57,7 +57,7 @@ func (t *Telemetry) Write(w io.Writer, accept string) (contentType string, err e
 	if err != nil {
 		return "", fmt.Errorf("gather the collector's own metrics: %w", err)
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})
+	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}}, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 	if format.FormatType() == expfmt.TypeOpenMetrics {
 		families = distinct(families)
 	}
