@@ -106,7 +106,8 @@ func appendPipelineAnswer(dst []byte, a *pipeline.Answer, d *pipeline.Definition
 		Warnings []string `json:"warnings"`
 	}{NextRun: orNull(a.NextRun), Warnings: orEmpty(a.Warnings)}
 	if run := a.Run; run != nil {
-		rest.RunID, rest.From, rest.To = &run.ID, orNull(run.From), orNull(run.To)
+		from, to := formatTime(run.From), formatTime(run.To)
+		rest.RunID, rest.From, rest.To = &run.ID, &from, &to
 	}
 	dst = append(dst, ',')
 	return append(append(dst, appendJSON(nil, rest)[1:]...), '\n')

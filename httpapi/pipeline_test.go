@@ -286,6 +286,22 @@ func TestPipelineRanges(t *testing.T) {
 	}
 }
 
+// TestPipelineFromTheEpoch begins at the time that is 0.
+func TestPipelineFromTheEpoch(t *testing.T) {
+	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{})
+	ts.writeSeedPipeline()
+	const steps = `"pipeline":[{"operation":"filter","params":{"metric":"cpu_usage"}},{"operation":"aggregate","params":{"window":"1d"}},
+		{"operation":"transform","params":{"formula":"avg_cpu_usage"}}],"output":{"destination":"metric","metric":"daily"},"from":"1970-01-01"`
+	got := decodeJSON(t, ts.postPipeline(`{"name":"once",`+steps+`,"to":"1970-01-02"}`).body)
+	if got["from"] != "1970-01-01T00:00:00Z" {
+		t.Errorf("%v", got)
+	}
+	got = decodeJSON(t, ts.postPipeline(`{"name":"daily","schedule":"52w",`+steps+`}`).body)
+	if got["next_run"] != "1970-12-31T00:00:05Z" {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestPipelineRoles lets a reader run what only answers, and no more, and shows only an admin a webhook's address.
 func TestPipelineRoles(t *testing.T) {
 	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{Deadline: offline})

@@ -101,6 +101,7 @@ func (b *pipelineBody) times(d *pipeline.Definition, now int64) (err error) {
 	}
 	if fromName != "" {
 		d.From, err = ends.time(fromName, now)
+		d.From = max(d.From, 1) // 0 says that nothing is given; the window is the same
 	}
 	return inBody(err, "")
 }

@@ -79,8 +79,17 @@ func (e *entry) nextRange() (from, to, at int64) {
 	return from, floorWindow(at, width), at
 }
 
+// unlessSetBack returns the time of a further try, or now if it is farther away than anybody waits: the clock was
+// set back.
+func unlessSetBack(at, now int64, longest time.Duration) int64 {
+	if at-now > int64(longest) {
+		return now
+	}
+	return at
+}
+
 // due returns when the next scheduled run is to begin.
-func (e *entry) due() int64 {
+func (e *entry) due(now int64) int64 {
 	if e.Definition.Schedule == 0 || e.busy || e.gone {
 		return never
 	}
@@ -88,7 +97,7 @@ func (e *entry) due() int64 {
 	if at > math.MaxInt64-int64(Lateness) {
 		return never
 	}
-	return max(at+int64(Lateness), e.retryAt)
+	return max(at+int64(Lateness), unlessSetBack(e.retryAt, now, retryWait))
 }
 
 // runID returns the id of a scheduled run: the same whenever and however often it is tried.
@@ -109,15 +118,16 @@ func (e *entry) nextDelivery(now int64) (*Delivery, int64) {
 	if e.sending || len(e.waiting) == 0 {
 		return nil, never
 	}
-	if e.heldUntil > now {
-		return nil, e.heldUntil
+	if held := unlessSetBack(e.heldUntil, now, maxRetryAfter); held > now {
+		return nil, held
 	}
 	next := int64(never)
 	for _, d := range e.waiting {
-		if d.NextTry <= now {
+		try := unlessSetBack(d.NextTry, now, maxRetryAfter)
+		if try <= now {
 			return d, 0
 		}
-		next = min(next, d.NextTry)
+		next = min(next, try)
 	}
 	return nil, next
 }

@@ -172,7 +172,7 @@ func (m *Manager) dispatch() (next int64) {
 	}
 	now := m.now()
 	for _, e := range m.pipelines {
-		if due := e.due(); due > now {
+		if due := e.due(now); due > now {
 			next = min(next, due)
 		} else if m.running < maxRunning {
 			m.running++

@@ -131,7 +131,7 @@ const (
 func (r *rig) step(name string, stop int) {
 	r.t.Helper()
 	m, e := r.m, r.m.pipelines[name]
-	if e.due() <= r.clock.Load() && stop > stopBeforeRun {
+	if e.due(r.clock.Load()) <= r.clock.Load() && stop > stopBeforeRun {
 		a := m.begin(e)
 		result, written, err := a.compute(context.Background())
 		if err != nil {
@@ -334,6 +334,52 @@ func TestReplacing(t *testing.T) {
 	}
 	if _, err := r.m.Submit(t.Context(), answer, false); err != nil {
 		t.Errorf("what only answers may be replaced by anybody: %v", err)
+	}
+}
+
+// TestReplacingMakesUpForNoMoreThanAnew replaces a pipeline of weeks, which is days behind, by one of seconds.
+func TestReplacingMakesUpForNoMoreThanAnew(t *testing.T) {
+	r := newRig(t, "127.0.0.1")
+	d := summary("http://127.0.0.1:1/")
+	d.Schedule, d.Steps = 52*7*24*time.Hour, []Step{byExperiment(), aggregate(52*7*24*time.Hour, "avg")}
+	r.submit(d)
+	fast := summary("http://127.0.0.1:1/")
+	fast.Schedule, fast.Steps = time.Second, []Step{byExperiment(), aggregate(time.Second, "avg")}
+	_, err := r.m.Submit(t.Context(), fast, true)
+	if fault, ok := errors.AsType[*FieldError](err); !ok || fault.Path != "from" {
+		t.Errorf("got %v", err)
+	}
+	fast.From = start - 60*second
+	r.submit(fast)
+	d.From = 1 // a hundred runs, though of a schedule of seconds
+	d.Schedule = time.Second
+	r.submit(d)
+}
+
+// TestClockIsSetBack goes on with what has failed when the time of its next try is suddenly far away.
+func TestClockIsSetBack(t *testing.T) {
+	hook := newReceiver(t)
+	hook.answer = func(n int, w http.ResponseWriter, _ *http.Request) {
+		if n == 0 {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}
+	r := newRig(t, "127.0.0.1")
+	r.put("cpu_usage", "a", start, 0)
+	d := summary(hook.URL)
+	d.Schedule, d.From, d.To = 0, start, start+minute
+	r.submit(d)
+	r.settle()
+	r.advance(-24 * time.Hour)
+	r.settle()
+	if got := r.runs("summary")[0].Delivery; got.Status != DeliveryDelivered || len(hook.all()) != 2 {
+		t.Errorf("%+v", got)
+	}
+	e := &entry{plan: &plan{width: minute}}
+	e.Definition.Schedule, e.Position, e.retryAt = time.Minute, start-3*minute, start+24*3600*second
+	if at := e.due(start); at > start {
+		t.Errorf("a run that failed is due at %d, %d after now", at, at-start)
 	}
 }
 

@@ -58,9 +58,8 @@ func (m *Manager) Submit(ctx context.Context, d Definition, admin bool) (*Answer
 	if d.Schedule != 0 {
 		to = started.UnixNano()
 		from = max(to-max(trialRange, p.width), 0)
-		if d.From != 0 && (to-d.From)/int64(d.Schedule) > maxBackfill {
-			return nil, &FieldError{Path: "from", Given: time.Unix(0, d.From).UTC().Format(time.RFC3339),
-				Issue: fmt.Sprintf("more than %d runs would have to be made up for; begin later, or use a longer schedule", maxBackfill)}
+		if err := checkBackfill(&d, p, d.From, to); d.From != 0 && err != nil {
+			return nil, err
 		}
 	}
 	result, err := p.run(ctx, m.db, from, to, nil, false)
@@ -180,13 +179,25 @@ func (m *Manager) putOnSchedule(d Definition, p *plan, trial *outcome, admin boo
 		e.Position = floorWindow(m.now(), p.width)
 	default:
 		e.Position = max(floorWindow(old.Position, p.width), 0)
+		if err := checkBackfill(&d, p, e.Position, m.now()); d.Schedule != old.Definition.Schedule && err != nil {
+			return nil, err
+		}
 	}
 	var c change
 	if err := m.install(&c, old, e, func() {}); err != nil {
 		return nil, err
 	}
 	m.wakeUp()
-	return &Answer{ID: e.ID, Name: d.Name, Status: StatusScheduled, Created: old == nil, Warnings: trial.warnings, NextRun: e.due()}, nil
+	return &Answer{ID: e.ID, Name: d.Name, Status: StatusScheduled, Created: old == nil, Warnings: trial.warnings, NextRun: e.due(m.now())}, nil
+}
+
+// checkBackfill refuses to begin so long ago that the runs up to now would take for ever.
+func checkBackfill(d *Definition, p *plan, from, now int64) error {
+	if (now-from)/max(int64(d.Schedule), p.width) <= maxBackfill {
+		return nil
+	}
+	return &FieldError{Path: "from", Given: time.Unix(0, from).UTC().Format(time.RFC3339),
+		Issue: fmt.Sprintf("more than %d runs would have to be made up for; begin later, or use a longer schedule", maxBackfill)}
 }
 
 // install stores an entry in place of old, which may be nil, with the rest of the change. apply does to the entry
