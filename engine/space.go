@@ -33,11 +33,12 @@ func (db *DB) availableBytes() (bytes uint64, known bool) {
 	return usage.AvailBytes, err == nil
 }
 
-// CheckRoom returns ErrDiskFull if a file of so many bytes would leave less than Options.MinFreeBytes of the disk
+// CheckRoom returns ErrDiskFull if a file of so many bytes would leave less than MinFreeBytes of the disk
 // free.
 func (db *DB) CheckRoom(bytes int64) error {
 	available, known := db.availableBytes()
-	if db.opts.MinFreeBytes >= 0 && known && int64(min(available, 1<<62))-bytes < db.opts.MinFreeBytes {
+	needed := db.tuned.Load().MinFreeBytes
+	if needed >= 0 && known && int64(min(available, 1<<62))-bytes < needed {
 		return ErrDiskFull
 	}
 	return nil

@@ -254,8 +254,14 @@ func TestReconfigureLimits(t *testing.T) {
 	if err := tryPut(db, "m", "a", 2, 1); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("with no disk large enough: %v", err)
 	}
+	if err := db.CheckRoom(1); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("with no disk large enough there is room: %v", err)
+	}
 	reconfigure(t, db, func(t *Tuning) { t.MinFreeBytes = -1 })
 	put(t, db, "m", "a", 2, 1)
+	if err := db.CheckRoom(1 << 62); err != nil {
+		t.Errorf("without a check: %v", err)
+	}
 
 	db.results.put(cachedResult{key: "k", bytes: 1000})
 	reconfigure(t, db, func(t *Tuning) { t.ResultCacheBytes = 1 << 10 })
