@@ -28,6 +28,8 @@ type Live struct {
 
 	current atomic.Pointer[Config]
 
+	read string // checksum of what the file held
+
 	mu      sync.Mutex        // held by a change
 	started Config            // what the process began with
 	changes map[string]change // by the setting's key
@@ -55,7 +57,7 @@ func OpenLive(given Config) (*Live, []Overruled, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	l.changes = changes
+	l.changes, l.read = changes, checksum(changes)
 	was := l.givenTexts()
 	var overruled []Overruled
 	for _, key := range sortedKeys(changes) {
@@ -107,8 +109,13 @@ func (l *Live) Begin(apply func(before, after Config)) error {
 	defer l.mu.Unlock()
 	l.apply = apply
 	kept, err := readChanges(l.path)
-	if err != nil || len(kept) == len(l.changes) {
+	switch {
+	case err != nil:
 		return err
+	case checksum(kept) != l.read: // by the process that had the directory before, at its end
+		return fmt.Errorf("%s was changed after it was read; start again", l.path)
+	case len(kept) == len(l.changes):
+		return nil
 	}
 	return writeChanges(l.path, l.changes)
 }

@@ -243,3 +243,21 @@ func TestChangesAreSerialised(t *testing.T) {
 		}
 	}
 }
+
+// TestChangedWhileStarting: what the process before keeps at its very end isn't lost to one that has read already.
+func TestChangedWhileStarting(t *testing.T) {
+	given := in(t.TempDir(), nil)
+	before, _ := start(t, given)
+	mustChange(t, before, `{"storage":{"retention_days":5}}`)
+	next, _, err := OpenLive(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustChange(t, before, `{"storage":{"retention_days":60}}`)
+	if err := next.Begin(nil); err == nil || !strings.Contains(err.Error(), "start again") {
+		t.Errorf("it goes on with %d days: %v", next.Config().Storage.RetentionDays, err)
+	}
+	if next, _ = start(t, given); next.Config().Storage.RetentionDays != 60 {
+		t.Errorf("started again, there are %d days", next.Config().Storage.RetentionDays)
+	}
+}

@@ -52,6 +52,7 @@ func TestExposition(t *testing.T) {
 		ts.get(path)
 	}
 	ts.do("BREW", "/coffee", nil)
+	ts.rawExchange("nonsense\r\n\r\n")
 	families := ts.scrape("/metrics/prometheus", "*/*")
 	for _, c := range []struct {
 		method, route, status string
@@ -59,6 +60,7 @@ func TestExposition(t *testing.T) {
 	}{
 		{"POST", "/metrics", "200", 1}, {"GET", "/metrics/query", "200", 1}, {"GET", "/metrics/query", "400", 1},
 		{"other", "other", "404", 3}, {"other", "other", "405", 1},
+		{"other", "other", "400", 1},
 	} {
 		if got := requests(families, c.method, c.route, c.status); got != c.want {
 			t.Errorf("%s %s %s: %v requests, want %v", c.method, c.route, c.status, got, c.want)

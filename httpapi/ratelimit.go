@@ -77,7 +77,8 @@ func (l *rateLimiter) take(client string, now time.Time) (left int, reset time.T
 }
 
 // limitRate counts the request, and refuses it if its client has made too many. What needs no key is free. A
-// request whose key isn't valid counts for its address, so that keys can't be tried out without end.
+// request whose key isn't valid counts for its address. That keeps nobody from trying out keys: the right one counts
+// for itself, since else one client with a wrong key would shut out all others of its address.
 func (s *Server) limitRate(r *request, endpoint *route) error {
 	limiter := s.reads
 	if endpoint.role >= roleWrite {

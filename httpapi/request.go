@@ -126,6 +126,7 @@ func (s *Server) handleMalformed(ctx *fasthttp.RequestCtx, cause error) {
 	ctx.Response.Header.Set(headerRequestID, r.id)
 	r.fail(malformed(cause))
 	r.closeGently()
+	s.observe(r)
 	s.logAccess(r)
 }
 

@@ -34,6 +34,9 @@ func openKeys(db *engine.DB, settings config.Config, logger *slog.Logger) (*http
 			logger.Warn("the secret of a key is short, and may be guessed", "key", key.Name, "characters", len(key.Secret), "better", shortSecret)
 		}
 	}
+	if password := settings.Auth.Password; password != "" && len(password) < shortSecret {
+		logger.Warn("auth.password is short, and may be guessed", "characters", len(password), "better", shortSecret)
+	}
 	if reachable != "" && !keys.Any() {
 		logger.Warn("other machines can reach this server, and anybody there can read and write everything, since there is no key", "listen", reachable)
 	}

@@ -54,6 +54,16 @@ func TestKeysLetItListenToTheNetwork(t *testing.T) {
 	}
 }
 
+// TestShortSecretsAreWarnedOf: of keys and of the password.
+func TestShortSecretsAreWarnedOf(t *testing.T) {
+	p := start(t, t.TempDir(), "--self-metrics=false", "--api-key=dash:read:hunter2", "--auth-password=hunter3")
+	p.terminate(t)
+	log := p.stderr.String()
+	if !strings.Contains(log, "the secret of a key is short") || !strings.Contains(log, "auth.password is short") || strings.Contains(log, "hunter") {
+		t.Errorf("the log says: %s", log)
+	}
+}
+
 // TestBadKeyIsNotShown: what is wrong with a key must be said without saying the key.
 func TestBadKeyIsNotShown(t *testing.T) {
 	for _, environment := range [][]string{{"COLLECTOR_API_KEYS=hunter2"}, {"COLLECTOR_API_KEYS=a:read:hunter2,hunter3"}, {"COLLECTOR_API_KEYS=a:read:hunter2,a:read:hunter3"}} {
