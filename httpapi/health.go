@@ -25,7 +25,7 @@ type healthReport struct {
 	Timestamp        string           `json:"timestamp"`
 	Uptime           string           `json:"uptime"`
 	UptimeSeconds    int64            `json:"uptime_seconds"`
-	LastCollection   *string          `json:"last_collection"` // null: nothing was ever collected
+	LastCollection   *string          `json:"last_collection"` // null: nothing was collected since the start
 	Components       healthComponents `json:"components"`
 	Monitors         struct{}         `json:"monitors"`
 }

@@ -190,7 +190,9 @@ func (ring *Keyring) make(k *key) (secret string, err error) {
 	return secret, nil
 }
 
-// remove deletes a key made through the API. When it returns, the key is of no use any more, and stays so.
+// remove deletes a key made through the API. When it returns, the key is of no use any more, and stays so. When that
+// can't be made durable, it is an error and the key is of no use until a restart, unless it is the last by which
+// keys can be managed; it is still listed, as expired, and can be deleted again.
 func (ring *Keyring) remove(name string) error {
 	ring.change.Lock()
 	defer ring.change.Unlock()
@@ -203,7 +205,7 @@ func (ring *Keyring) remove(name string) error {
 	delete(set.byDigest, k.digest)
 	lasting := 0
 	for _, left := range set.byName {
-		if left.lasting() {
+		if left.lasting() && !left.revoked.Load() {
 			lasting++
 		}
 	}
@@ -218,7 +220,11 @@ func (ring *Keyring) remove(name string) error {
 			detail{"issue", "nobody could make or delete keys any more; make another one first"})
 	}
 	if err := ring.db.ChangeState(engine.StateChange{Kind: stateKeys, Name: name}); err != nil {
-		return err
+		if lasting == 0 {
+			return err // nobody could delete it again
+		}
+		k.revoked.Store(true) // a full disk doesn't keep a leaked key in use
+		return fmt.Errorf("the key %q is of no use until the next start, and has to be deleted again: %w", name, err)
 	}
 	k.revoked.Store(true)
 	ring.found.Store(set)

@@ -156,6 +156,39 @@ func TestOnlyExpiredKeysKeepItLocked(t *testing.T) {
 	ts.get("/metrics/query?metric=a", bearer("past-key")...).wantError(t, http.StatusUnauthorized, "UNAUTHORIZED")
 }
 
+// TestRevokedOnAFullDisk: a key that can't be deleted durably is of no use all the same, and can be deleted again; but
+// not the last one that could do so.
+func TestRevokedOnAFullDisk(t *testing.T) {
+	ts := startServer(t, Options{})
+	boss := bearer(ts.makeKey(`{"name":"boss","role":"admin"}`))
+	leaked := ts.makeKey(`{"name":"leaked","role":"write"}`, boss...)
+	spare := bearer(ts.makeKey(`{"name":"spare","role":"admin"}`, boss...))
+	tuning := ts.db.Tuning()
+	full := func(free int64) {
+		tuning.MinFreeBytes = free
+		if err := ts.db.Reconfigure(tuning); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove := func(name string, key []string) reply {
+		return ts.do(http.MethodDelete, "/admin/keys/"+name, nil, key...)
+	}
+	full(1 << 60)
+	for _, name := range []string{"leaked", "boss"} {
+		remove(name, spare).wantError(t, http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE")
+	}
+	if ts.allowed(leaked) || ts.get("/admin/keys", boss...).status != http.StatusUnauthorized {
+		t.Error("a key that was deleted is in use")
+	}
+	remove("spare", spare).wantError(t, http.StatusConflict, "CONFLICT")
+	full(-1)
+	for _, name := range []string{"leaked", "boss"} {
+		if answer := remove(name, spare); answer.status != http.StatusOK {
+			t.Errorf("%s: %d %s", name, answer.status, answer.body)
+		}
+	}
+}
+
 func TestKeysSurviveARestart(t *testing.T) {
 	directory := t.TempDir()
 	open := func() *engine.DB {
