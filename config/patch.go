@@ -2,16 +2,18 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
 // PatchError says why a key of a patch can't be taken.
 type PatchError struct {
-	Key   string   // such as storage.retention_dys
+	Key   string   // such as storage.retention_dys; "": the patch itself
 	Given string   // JSON
 	Issue string   // what is wrong with the value
 	Known []string // of an unknown key: those there are beside it
@@ -26,7 +28,7 @@ func (e *PatchError) Error() string {
 	case e.Fixed:
 		return e.Key + " can't be set through the API"
 	}
-	return fmt.Sprintf("%s is %s; %s", e.Key, e.Given, e.Issue)
+	return fmt.Sprintf("%s is %s; %s", cmp.Or(e.Key, "the patch"), e.Given, e.Issue)
 }
 
 // Patch merges a JSON object of settings into c, sections key by key; what isn't named stays. null unsets
@@ -39,7 +41,7 @@ func (c *Config) Patch(text []byte) error {
 }
 
 func patchSection(text json.RawMessage, prefix string, into reflect.Value) error {
-	fault := &PatchError{Key: sectionKey(prefix), Given: clip(text), Issue: "it must be an object"}
+	fault := &PatchError{Key: strings.TrimSuffix(prefix, "."), Given: clip(text), Issue: "it must be an object"}
 	if len(text) == 0 || text[0] != '{' {
 		return fault
 	}
@@ -68,13 +70,6 @@ func patchSection(text json.RawMessage, prefix string, into reflect.Value) error
 		}
 		return nil
 	})
-}
-
-func sectionKey(prefix string) string {
-	if prefix == "" {
-		return "the body"
-	}
-	return prefix[:len(prefix)-1]
 }
 
 func apiFieldOf(section reflect.Value, key string) (value reflect.Value, api string, found bool) {

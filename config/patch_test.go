@@ -71,7 +71,7 @@ func TestPatchRefuses(t *testing.T) {
 		patch string
 		want  PatchError
 	}{
-		{`[]`, PatchError{Key: "the body", Given: "[]", Issue: "it must be an object"}},
+		{`[]`, PatchError{Key: "", Given: "[]", Issue: "it must be an object"}},
 		{`{"storage":5}`, PatchError{Key: "storage", Given: "5", Issue: "it must be an object"}},
 		{`{"storage":null}`, PatchError{Key: "storage", Given: "null", Issue: "it must be an object"}},
 		{`{"storage":{"retention_days":"5"}}`, PatchError{Key: "storage.retention_days", Given: `"5"`, Issue: "it must be a whole number"}},

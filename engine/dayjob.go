@@ -393,7 +393,11 @@ func (j *dayJob) count() {
 	c.chunksOut.Add(int64(j.done.ChunksOut))
 	c.bytesIn.Add(int64(j.done.BytesIn))
 	c.bytesOut.Add(int64(j.done.BytesOut))
+	rolled := "never"
+	if j.through > 0 {
+		rolled = time.Unix(0, j.through).UTC().Format(time.RFC3339)
+	}
 	j.db.opts.Logger.Info("maintained a day", "day", spellDay(j.number), "series", j.visited, "chunks_before", j.done.ChunksIn,
 		"chunks_after", j.done.ChunksOut, "bytes_before", j.done.BytesIn, "bytes_after", j.done.BytesOut,
-		"rolled_through", time.Unix(0, j.through).UTC(), "took", j.db.opts.Now().Sub(j.began))
+		"rolled_through", rolled, "took", j.db.opts.Now().Sub(j.began))
 }

@@ -83,7 +83,7 @@ func (s *Server) putConfig(r *request) error {
 		return configFault(err)
 	}
 	if len(outcome.Changed) > 0 {
-		s.logger.Info("settings were changed", "request_id", r.id, "keys", strings.Join(outcome.Changed, " "))
+		s.logger.Info("settings were changed", "keys", strings.Join(outcome.Changed, " "), "by", r.keyName(), "request_id", r.id)
 	}
 	answer := append([]byte(nil), outcome.After.JSON()...)
 	answer = append(answer[:len(answer)-1], `,"restart_required":`...)
@@ -131,6 +131,8 @@ func configFault(err error) error {
 		case fault.Fixed:
 			return newError(fasthttp.StatusForbidden, "This setting can't be changed through the API", detail{"field", clip(fault.Key)},
 				detail{"issue", "set it by flag, environment or configuration file, and start the collector again"})
+		case fault.Key == "":
+			return wrongShape(fault.Given, reflect.TypeFor[config.Config]())
 		case fault.Known != nil:
 			return unknownField(fault.Key, fault.Key[strings.LastIndexByte(fault.Key, '.')+1:], fault.Known)
 		}

@@ -115,7 +115,7 @@ func TestConfigRefusesWhole(t *testing.T) {
 		{`{"storage":{"retention_days":60},"allowed_hosts":["evil.example"]}`, "FORBIDDEN", 403, map[string]any{"field": "allowed_hosts"}},
 		{`{"storage":{"retention_days":60}`, "INVALID_REQUEST", 400, nil},
 		{`null`, "INVALID_REQUEST", 400, map[string]any{"issue": "it must be an object"}},
-		{`[1]`, "INVALID_REQUEST", 400, map[string]any{"issue": "it must be an object"}},
+		{`[1]`, "INVALID_REQUEST", 400, map[string]any{"issue": "it must be an object", "given": "[1]", "field": nil}},
 	} {
 		got := ts.putConfig(c.body).wantError(t, c.status, c.code)
 		for key, value := range c.details {

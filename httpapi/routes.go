@@ -78,7 +78,7 @@ func trimSlash(ctx *fasthttp.RequestCtx) {
 }
 
 func (s *Server) notFound(r *request) error {
-	return newError(fasthttp.StatusNotFound, "There is no such path", detail{"path", string(r.http.Path())},
+	return newError(fasthttp.StatusNotFound, "There is no such path", detail{"path", clip(string(r.http.Path()))},
 		detail{"issue", "see GET / for the endpoints there are"})
 }
 

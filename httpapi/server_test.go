@@ -35,6 +35,10 @@ func TestRoutes(t *testing.T) {
 	for _, path := range []string{"/nothing", "/api", "/api/v1/metrics/nothing", "/health//", "/healthz", "/Health", "/metrics/query/x"} {
 		ts.get(path).wantError(t, http.StatusNotFound, "RESOURCE_NOT_FOUND")
 	}
+	long := "/" + strings.Repeat("x", 10_000)
+	if got := ts.get(long).wantError(t, http.StatusNotFound, "RESOURCE_NOT_FOUND").Details["path"]; got != long[:200]+"..." {
+		t.Errorf("a long path comes back as %v", got)
+	}
 	for _, path := range []string{"/health", "/livez", "/readyz", "/", "/api/v1/health"} {
 		if got := ts.get(path+"?verbose=1").wantError(t, http.StatusBadRequest, "INVALID_QUERY"); got.Details["parameter"] != "verbose" {
 			t.Errorf("%s: %v", path, got.Details)
