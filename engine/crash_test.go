@@ -33,11 +33,12 @@ type promises struct {
 	mu      sync.Mutex
 	acked   map[cell]uint64
 	pending map[cell][]uint64
+	begun   map[cell][]uint64 // all values that were ever written
 	events  eventPromises
 }
 
 func newPromises() *promises {
-	return &promises{acked: make(map[cell]uint64), pending: make(map[cell][]uint64), events: newEventPromises()}
+	return &promises{acked: make(map[cell]uint64), pending: make(map[cell][]uint64), begun: make(map[cell][]uint64), events: newEventPromises()}
 }
 
 func (p *promises) begin(samples map[cell]uint64) {
@@ -45,6 +46,7 @@ func (p *promises) begin(samples map[cell]uint64) {
 	defer p.mu.Unlock()
 	for c, value := range samples {
 		p.pending[c] = append(p.pending[c], value)
+		p.begun[c] = append(p.begun[c], value)
 	}
 }
 
@@ -70,6 +72,9 @@ func (p *promises) clone() *promises {
 	}
 	for k, v := range p.pending {
 		c.pending[k] = append([]uint64(nil), v...)
+	}
+	for k, v := range p.begun {
+		c.begun[k] = append([]uint64(nil), v...)
 	}
 	return c
 }

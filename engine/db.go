@@ -36,6 +36,8 @@ type DB struct {
 	pipe  *pipeline
 	watch *watchHub
 
+	snapshotMu sync.Mutex // one snapshot is made or deleted at a time
+
 	tuneMu sync.Mutex // held by Reconfigure
 	tuned  atomic.Pointer[tuned]
 	retune chan struct{} // holds one token: FlushInterval was changed
@@ -119,6 +121,9 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	if err := checkVersion(opts.FS, dir); err != nil {
 		return nil, err
+	}
+	if err := db.removeUnfinishedSnapshots(); err != nil {
+		opts.Logger.Warn("unfinished snapshots can't be removed", "err", err)
 	}
 	if err := db.openChunks(); err != nil {
 		return nil, err

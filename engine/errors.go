@@ -16,6 +16,10 @@ var (
 	ErrFailed   = errors.New("the write-ahead log failed; writes are refused until the collector is restarted")
 	ErrCorrupt  = errors.New("stored data is damaged")
 
+	ErrSnapshotExists = errors.New("there is a snapshot of that name already")
+	ErrNoSnapshot     = errors.New("there is no snapshot of that name")
+	ErrSnapshotName   = errors.New("the name of a snapshot must be 1 to 64 letters, digits, dots, underscores and dashes, and not begin with a dot")
+
 	// ErrStaleSeries asks the writer to resolve the batch's series once more.
 	ErrStaleSeries = errors.New("series of the batch were dropped since they were resolved")
 )

@@ -53,6 +53,7 @@ type metamorphic struct {
 	t      *testing.T
 	seed   uint64
 	random *rand.Rand
+	moves  *rand.Rand // for moveToSnapshot, so that it leaves the rest of a case as it is
 	fs     *crashableMem
 	opts   Options
 	db     *DB
@@ -73,6 +74,7 @@ func runMetamorphic(t *testing.T, seed uint64) {
 		t:      t,
 		seed:   seed,
 		random: rand.New(rand.NewPCG(seed, 7)),
+		moves:  rand.New(rand.NewPCG(seed, 8)),
 		fs:     newCrashableMem(),
 		oracle: newOracle(),
 		clock:  time.Date(2024, 1, 15, 10, 0, 0, 0, time.UTC).UnixNano(),
@@ -164,6 +166,9 @@ func (m *metamorphic) open() {
 func (m *metamorphic) step() {
 	m.now.Store(max(m.now.Load(), m.clock) + m.random.Int64N(int64(40*time.Minute))) // series become idle at times
 	m.oracle.now = m.now.Load()
+	if m.moves.IntN(20) == 0 {
+		m.moveToSnapshot()
+	}
 	switch n := m.random.IntN(29); {
 	case n >= 28:
 		m.writeAnswers()
@@ -212,6 +217,31 @@ func (m *metamorphic) crash() {
 	m.fs = lost
 	m.opts = m.randomOptions()
 	m.open()
+}
+
+// moveToSnapshot goes on with a snapshot, away from the store it was taken of.
+func (m *metamorphic) moveToSnapshot() {
+	m.random, m.moves = m.moves, m.random
+	defer func() { m.random, m.moves = m.moves, m.random }()
+	m.note("go on with a snapshot")
+	made, err := m.db.Snapshot(context.Background(), "copy")
+	if err != nil {
+		m.fail("snapshot: %v", err)
+	}
+	if err := m.db.Close(); err != nil {
+		m.fail("close: %v", err)
+	}
+	moved := newCrashableMem()
+	if ok, err := vfs.Clone(m.fs, moved, "data/"+made.Path, "data", vfs.CloneSync); !ok || err != nil {
+		m.fail("move the snapshot: %t, %v", ok, err)
+	}
+	if err := syncDir(moved, "/"); err != nil {
+		m.fail("sync what was moved: %v", err)
+	}
+	m.fs = moved
+	m.opts = m.randomOptions()
+	m.open()
+	m.checkAll()
 }
 
 var hosts = []string{"a", "b", "c", "d", "e"}

@@ -23,7 +23,7 @@ const memTableBytes = 32 << 20
 func (db *DB) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 	opts := db.opts
 	options := &pebble.Options{
-		FS:                 markerFS{opts.FS},
+		FS:                 storeFS{opts.FS},
 		Cache:              cache,
 		FormatMajorVersion: chunkStoreFormat,
 		Merger:             index.NewMerger(),
@@ -57,13 +57,13 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 // return. What was acknowledged is in our log, so ending the process loses nothing, and going on might.
 func (l pebbleLogger) Fatalf(format string, args ...any) { l.fail(fmt.Sprintf(format, args...)) }
 
-// markerFS makes what a Pebble marker names durable before the marker. Pebble creates a MANIFEST and
-// then, before the next fsync of the folder, the marker that names it; after a crash a file system may
-// know the second name and not the first.
-type markerFS struct{ vfs.FS }
+// storeFS is the file system as Pebble should see it.
+type storeFS struct{ vfs.FS }
 
-// Create syncs the folder first if the file is a marker.
-func (f markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+// Create makes what a Pebble marker names durable before the marker. Pebble creates a MANIFEST and then, before
+// the next fsync of the folder, the marker that names it; after a crash a file system may know the second name
+// and not the first.
+func (f storeFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(f.PathBase(name), "marker.") {
 		if err := syncDir(f.FS, f.PathDir(name)); err != nil {
 			return nil, err
@@ -72,5 +72,12 @@ func (f markerFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return f.FS.Create(name, category)
 }
 
+// Link copies where there are no hard links. Pebble does so as well, but not on EPERM, by which Linux says that
+// a file system has none.
+func (f storeFS) Link(from, to string) error {
+	_, err := linkOrCopy(f.FS, from, to)
+	return err
+}
+
 // Unwrap is part of vfs.FS.
-func (f markerFS) Unwrap() vfs.FS { return f.FS }
+func (f storeFS) Unwrap() vfs.FS { return f.FS }

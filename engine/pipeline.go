@@ -56,6 +56,7 @@ var commits = sync.Pool{New: func() any { return &commit{done: make(chan error, 
 type cut struct {
 	lsn     wal.LSN        // of the last batch before it
 	defined model.SeriesID // series below are defined in the log at or before lsn
+	segment uint64         // of the log: it and those before hold all up to lsn, and nothing behind it
 
 	accepted uint64 // samples accepted up to lsn, since the data directory was made
 }
@@ -68,6 +69,7 @@ type frame struct {
 	defined     model.SeriesID
 	commits     []*commit
 	barrier     *commit // ends the group
+	segment     uint64  // that the barrier closed
 	err         error
 }
 
@@ -343,7 +345,7 @@ func (p *pipeline) write(f *frame) error {
 		return *p.db.failure.Load()
 	}
 	if f.barrier != nil {
-		p.db.log.Rotate() // so that all before the barrier can be dropped
+		f.segment = p.db.log.Rotate() // so that all before the barrier can be dropped
 	}
 	return nil
 }
@@ -388,7 +390,7 @@ func (p *pipeline) apply(f *frame) {
 	p.applied.Store(uint64(f.last))
 	p.db.watch.published()
 	if f.barrier != nil {
-		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, accepted: p.db.accepted.Load()})
+		f.barrier.barrier(cut{lsn: f.last, defined: f.defined, segment: f.segment, accepted: p.db.accepted.Load()})
 	}
 	if p.db.head.Samples() >= int64(p.db.opts.FlushSamples) || p.db.unflushedBytes() >= p.db.opts.FlushEventBytes {
 		p.db.requestFlush()

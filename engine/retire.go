@@ -274,6 +274,8 @@ func (db *DB) dropClasses(e *expiry, where index.Place, classes []int, end int64
 
 // pruneExpired forgets what was dropped in days of which nothing at all is left.
 func (db *DB) pruneExpired() error {
+	db.flush.mu.Lock()
+	defer db.flush.mu.Unlock()
 	oldest := model.MaxTime
 	for tier := range model.Tier(model.Tiers) {
 		for _, number := range db.partitionsIn(tier, model.MinTime, model.MaxTime) {

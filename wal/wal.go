@@ -38,7 +38,7 @@ var (
 )
 
 // Log is a write-ahead log. One goroutine at a time may call Replay, Append, Sync and Close; Rotate,
-// Truncate, Size and SegmentCount may be called by others meanwhile and never wait for an fsync.
+// Truncate, Files, Size and SegmentCount may be called by others meanwhile and never wait for an fsync.
 type Log struct {
 	fs           vfs.FS
 	dir          string
@@ -153,11 +153,29 @@ func (l *Log) sync() error {
 }
 
 // Rotate makes the next Append begin a new segment, unless it does anyway. So, once a flush is done, all
-// frames from before the Rotate can be truncated.
-func (l *Log) Rotate() {
+// frames from before the Rotate can be truncated. It returns the number of the newest segment there is, 0 for
+// none: if no Append runs meanwhile, nothing is ever written again to it and those before.
+func (l *Log) Rotate() (closed uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.rotate = true
+	if n := len(l.mu.segments); n > 0 {
+		closed = l.mu.segments[n-1].number
+	}
+	return closed
+}
+
+// Files returns the names, in the log's folder, of the segments up to a number. They are there until a Truncate.
+func (l *Log) Files(last uint64) []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var names []string
+	for i := range l.mu.segments {
+		if number := l.mu.segments[i].number; number <= last {
+			names = append(names, segmentName(number))
+		}
+	}
+	return names
 }
 
 // Truncate removes the segments, oldest first, whose frames all have LSNs up to through. The newest
