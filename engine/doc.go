@@ -91,11 +91,20 @@
 // up, the hub takes over at that place. Updates have positions, so that a client who comes back can begin
 // where it was, while the ring still has what followed.
 //
+// # Snapshots
+//
+// A snapshot is a copy of the data directory under snapshots/<name>, mostly of hard links. It takes a Pebble
+// checkpoint first; then a barrier cuts the log, and the segments up to there get their second names. So the log
+// has all that the chunk store has. The flush's lock is held throughout: no segment is dropped, and nothing is
+// forgotten in the chunk store that a later frame could make anew. Writes don't take that lock, and wait for the
+// barrier only. The copy is made and synced under another name, so that it is whole once it has its own.
+//
 // # Locks
 //
 // In the order in which they may be taken:
 //
 //	DB.useMu           read-held while the chunk store is in use
+//	DB.snapshotMu      one snapshot is made or deleted at a time
 //	jobState.mu        one pass of maintenance at a time
 //	flushState.mu      one flush at a time, and no change to partitions or postings beside it
 //	DB.resolveMu       read-held while a series is looked up or made that is not in memory
