@@ -101,6 +101,9 @@ func (p *plan) run(ctx context.Context, db *engine.DB, from, to int64, bindings 
 			return nil, err
 		}
 	}
+	if err := table.checkBytes(); err != nil {
+		return nil, err
+	}
 	return &outcome{table: table, bindings: r.bindings, warnings: r.warnings}, nil
 }
 

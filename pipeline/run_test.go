@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -240,6 +241,37 @@ func TestLimitsOfRuns(t *testing.T) {
 	_, err = r.m.Submit(t.Context(), once(byExperiment(), aggregate(time.Millisecond, "avg")), true)
 	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Limit != "windows of a pipeline" {
 		t.Errorf("too many windows: %v", err)
+	}
+}
+
+// TestRowsTakeTheirBytes refuses rows whose tags would be repeated too often, until there are fewer.
+func TestRowsTakeTheirBytes(t *testing.T) {
+	r := newRig(t)
+	tags := model.Tags{{Key: model.SourceKey, Value: "s"}}
+	for i := range 60 {
+		tags = append(tags, model.Tag{Key: "k" + strconv.Itoa(i), Value: strings.Repeat("v", 1000)})
+	}
+	id, err := r.db.Resolve("long", model.Normalize(tags))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var batch engine.Batch
+	for i := range int64(3000) {
+		batch.Add(id, start+i*second, 1)
+	}
+	if err := r.db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	steps := []Step{filter(model.EqualMatcher(model.NameKey, "long")), aggregate(time.Second, "avg")}
+	steps[1].Aggregate.GroupAll = true
+	d := Definition{Name: "long", From: start, To: start + 3600*second, Steps: steps, Output: Output{Destination: ToResponse}}
+	_, err = r.m.Submit(t.Context(), d, true)
+	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Limit != "bytes of a pipeline's rows" {
+		t.Errorf("got %v", err)
+	}
+	d.Steps = append(d.Steps, Step{Limit: &Limit{Count: 2}})
+	if answer := r.submit(d); len(answer.Table.Rows) != 2 {
+		t.Errorf("%d rows", len(answer.Table.Rows))
 	}
 }
 

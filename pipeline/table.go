@@ -13,6 +13,7 @@ const (
 	maxMetrics = 1000
 	maxRows    = 100_000
 	maxValues  = 1_000_000 // rows times columns
+	maxBytes   = 128 << 20 // of the rows as JSON, by estimate; each repeats its columns' names and its group's tags
 )
 
 // Table is what a run computes: rows of values by window and group.
@@ -156,4 +157,28 @@ func checkSize(rows, columns int) error {
 			Advice: "filter by metric, use a wider window, a shorter range, or fewer groups or functions"}
 	}
 	return nil
+}
+
+// checkBytes refuses a table whose JSON would take too much memory.
+func (t *Table) checkBytes() error {
+	const ofRow, ofValue, ofTag = 60, 24, 6 // bytes beside names and tags
+	columns := ofRow
+	for _, name := range t.Columns {
+		columns += len(name) + ofValue
+	}
+	groups := make([]int, len(t.Groups))
+	for i, tags := range t.Groups {
+		for _, tag := range tags {
+			groups[i] += len(tag.Key) + len(tag.Value) + ofTag
+		}
+	}
+	bytes := 0
+	for i := range t.Rows {
+		bytes += columns + groups[t.Rows[i].Group]
+	}
+	if bytes <= maxBytes {
+		return nil
+	}
+	return &engine.LimitError{Limit: "bytes of a pipeline's rows", Max: maxBytes,
+		Advice: "group by fewer tags, use a wider window or a shorter range, or add a limit step"}
 }
