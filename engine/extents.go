@@ -62,17 +62,20 @@ func (c *catalogue) match(ctx context.Context) (err error) {
 	if doubtful.IsEmpty() {
 		return nil
 	}
-	return errors.Join(c.resolve(ctx, doubtful), ctx.Err())
+	if err := errors.Join(c.resolve(ctx, doubtful), ctx.Err()); err != nil {
+		return errors.Join(err, c.close())
+	}
+	return nil
 }
 
 // resolve looks for a sample of each of the series.
 func (c *catalogue) resolve(ctx context.Context, doubtful *index.Set) error {
 	spans, err := c.spansOf(doubtful)
 	if err != nil {
-		return errors.Join(err, c.close())
+		return err
 	}
 	slices.Reverse(spans) // most series have recent samples
-	err = c.db.eachValue(ctx, c.matched, doubtful, model.NameKey, func(name string, series *index.Set) error {
+	return c.db.eachValue(ctx, c.matched, doubtful, model.NameKey, func(name string, series *index.Set) error {
 		for ids := range slices.Chunk(series.AppendTo(nil), pinGroup) {
 			found := make([]Extent, len(ids))
 			for _, s := range spans {
@@ -88,10 +91,6 @@ func (c *catalogue) resolve(ctx context.Context, doubtful *index.Set) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return errors.Join(err, c.close())
-	}
-	return nil
 }
 
 // highestFloors returns, by tier, the time from which on nothing of any series is hidden by retention.
