@@ -99,6 +99,7 @@ type fieldFault struct {
 	given string
 	issue string
 	known []string // of an unknown key: those there are
+	value bool     // its type is right
 }
 
 func (f *fieldFault) Error() string { return f.path + ": " + f.issue }

@@ -108,7 +108,7 @@ func (f *bodyFilter) UnmarshalJSON(raw []byte) error {
 	switch {
 	case object.Regex != nil && object.Not == nil:
 		if issue := checkRegex(*object.Regex); issue != "" {
-			return &fieldFault{path: "regex", given: *object.Regex, issue: issue}
+			return &fieldFault{path: "regex", given: *object.Regex, issue: issue, value: true}
 		}
 		f.filter.Regex = *object.Regex
 		return nil

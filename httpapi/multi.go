@@ -27,10 +27,27 @@ type multiBody struct {
 	multiOptions
 }
 
+// multiQuery is one of the queries. A value in it that is wrong, though of the right type, is kept for its own
+// result to tell.
 type multiQuery struct {
+	multiFields
+	fault *fieldFault
+}
+
+type multiFields struct {
 	Metric string `json:"metric"`
 	Cursor string `json:"cursor"`
 	multiOptions
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (q *multiQuery) UnmarshalJSON(raw []byte) error {
+	err := decodeJSONObject(raw, &q.multiFields)
+	if fault, ok := errors.AsType[*fieldFault](err); ok && fault.value {
+		q.fault = fault
+		return nil
+	}
+	return err
 }
 
 // multiOptions are the parameters of GET /metrics/query in JSON, but for format. One that is given as ""
@@ -119,8 +136,13 @@ func (o *multiOptions) params() params {
 	return p
 }
 
-// parse makes the query that was meant. path is where it stands in the body.
-func (q multiQuery) parse(outer *multiOptions, path string, now int64, maxTimeout time.Duration) (*query, error) {
+// parse makes the query that was meant. element is where it stands in the body.
+func (q multiQuery) parse(outer *multiOptions, element string, now int64, maxTimeout time.Duration) (*query, error) {
+	if q.fault != nil {
+		q.fault.within(element)
+		return nil, invalidField(q.fault.path, q.fault.given, q.fault.issue)
+	}
+	path := element + "."
 	q.multiOptions = q.over(outer)
 	selection := bodySelection{Metric: q.Metric, Source: q.Source, Tags: q.Tags}
 	matchers, err := selection.matchers(path)
@@ -179,7 +201,7 @@ func (s *Server) queryMulti(r *request) error {
 func (s *Server) appendResult(ctx context.Context, r *request, dst []byte, body *multiBody, i int, values *int) ([]byte, error) {
 	began, start := s.options.Now(), len(dst)
 	asked := &(*body.Queries)[i]
-	q, err := asked.parse(&body.multiOptions, "queries["+strconv.Itoa(i)+"].", r.received.UnixNano(), s.options.QueryTimeout)
+	q, err := asked.parse(&body.multiOptions, "queries["+strconv.Itoa(i)+"]", r.received.UnixNano(), s.options.QueryTimeout)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, q.timeout)
 		defer cancel()

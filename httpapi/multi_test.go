@@ -98,8 +98,10 @@ func TestMultiFailures(t *testing.T) {
 		{"metric": "cpu_usage", "granularity": "1ms"},
 		{"metric": "cpu_usage", "timeout": 1e-9},
 		{"metric": "nothing"},
-		{"metric": "cpu_usage"}]}`)
-	for i, want := range []string{"", "INVALID_QUERY", "INVALID_REQUEST", "INVALID_REQUEST", "LIMIT_EXCEEDED", "QUERY_TIMEOUT", "", ""} {
+		{"metric": "cpu_usage"},
+		{"metric": "cpu_usage", "tags": {"host": {"not": {"regex": "("}}}},
+		{"metric": "cpu_usage", "source": {"regex": "("}}]}`)
+	for i, want := range []string{"", "INVALID_QUERY", "INVALID_REQUEST", "INVALID_REQUEST", "LIMIT_EXCEEDED", "QUERY_TIMEOUT", "", "", "INVALID_REQUEST", "INVALID_REQUEST"} {
 		failure, failed := got[i]["error"].(map[string]any)
 		if failed != (want != "") || failed && failure["code"] != want {
 			t.Errorf("query %d: %v, want %q", i, got[i], want)
@@ -109,8 +111,10 @@ func TestMultiFailures(t *testing.T) {
 	if diff := cmp.Diff(details, got[1]["error"].(map[string]any)["details"]); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)
 	}
-	if field := got[3]["error"].(map[string]any)["details"].(map[string]any)["field"]; field != "queries[3].granularity" {
-		t.Errorf("the field at fault is %v", field)
+	for i, want := range map[int]string{3: "queries[3].granularity", 8: "queries[8].tags.host.not.regex", 9: "queries[9].source.regex"} {
+		if field := got[i]["error"].(map[string]any)["details"].(map[string]any)["field"]; field != want {
+			t.Errorf("the field at fault is %v, want %s", field, want)
+		}
 	}
 	if points(t, got[7]["data_points"]) != "10:00:00=60" || points(t, got[6]["data_points"]) != "" {
 		t.Errorf("the others: %v, %v", got[6], got[7])
@@ -133,7 +137,7 @@ func TestMultiFailures(t *testing.T) {
 // TestMultiSharesAnswerSize checks that the queries together can't have a larger answer than one.
 func TestMultiSharesAnswerSize(t *testing.T) {
 	ts := seedServer(t)
-	queries := []multiQuery{{Metric: "cpu_usage"}}
+	queries := []multiQuery{{multiFields: multiFields{Metric: "cpu_usage"}}}
 	body := &multiBody{Queries: &queries}
 	r := &request{server: ts.server, id: "req-1", received: ts.server.options.Now()}
 	for spent, want := range map[int]bool{maxAnswerValues - 60: true, maxAnswerValues - 59: false} {
