@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flopynet/collector/internal/keys"
@@ -198,6 +199,18 @@ func TestUnflushedAnswersAreBounded(t *testing.T) {
 		}
 		if size := w.db.unflushedBytes(); size > 5*64<<10 {
 			t.Fatalf("%d bytes in memory", size)
+		}
+	}
+}
+
+// TestAnswerOptions refuses bounds that nothing could be kept within.
+func TestAnswerOptions(t *testing.T) {
+	for _, opts := range []Options{{MaxAnswers: -1}, {FlushEventBytes: -1}} {
+		opts.FS = vfs.NewMem()
+		db, err := Open("data", opts)
+		if err == nil {
+			t.Errorf("%+v is taken", opts)
+			closeDB(t, db)
 		}
 	}
 }
