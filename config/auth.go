@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/flopynet/collector/model"
 )
 
 // Auth says who may do what. Without any key, neither here nor made through the API, whoever reaches the
@@ -25,7 +27,7 @@ type APIKey struct {
 	Name    string   `yaml:"name"`
 	Role    string   `yaml:"role"`    // read, write or admin; each may do what those before it may
 	Secret  Secret   `yaml:"secret"`  // what the client sends
-	Sources []string `yaml:"sources"` // for write: the only sources it may write; empty: all
+	Sources []string `yaml:"sources"` // for write: the only sources it may write; not given: all
 }
 
 // The values of APIKey.Role.
@@ -88,8 +90,13 @@ func CheckKey(name, role string, sources []string) (field, given, issue string) 
 		return "sources", strings.Join(sources, ", "), "only a key of role write can be bound to sources"
 	case len(sources) > MaxKeySources:
 		return "sources", strconv.Itoa(len(sources)), fmt.Sprintf("at most %d are allowed", MaxKeySources)
-	case slices.Contains(sources, ""):
-		return "sources", strings.Join(sources, ", "), "a source can't be empty"
+	case sources != nil && len(sources) == 0: // whoever made the list may not have wanted a key for all
+		return "sources", "[]", "name at least one source, or leave it out for a key that may write all"
+	}
+	for _, source := range sources {
+		if err := model.CheckSeries("source", model.Tags{{Key: model.SourceKey, Value: source}}); err != nil || source == "" {
+			return "sources", source, fmt.Sprintf("a source has 1 to %d bytes and no control characters", model.MaxTagValueBytes)
+		}
 	}
 	return "", "", ""
 }

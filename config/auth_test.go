@@ -60,6 +60,8 @@ func TestValidateAuth(t *testing.T) {
 		"no secret":         {[]APIKey{key("a", "read", "")}, "auth.keys[0].secret is empty"},
 		"unsendable secret": {[]APIKey{key("a", "read", "hunter 2")}, "auth.keys[0].secret has characters"},
 		"sources to read":   {[]APIKey{key("a", "read", "1", "s")}, "auth.keys[0].sources is \"s\"; only a key of role write"},
+		"no source":         {[]APIKey{{Name: "a", Role: "write", Secret: "1", Sources: []string{}}}, "auth.keys[0].sources is \"[]\"; name at least one source"},
+		"impossible source": {[]APIKey{key("a", "write", "1", "s\n")}, "auth.keys[0].sources"},
 		"empty source":      {[]APIKey{key("a", "write", "1", "")}, "auth.keys[0].sources"},
 		"same name":         {[]APIKey{key("a", "read", "hunter2"), key("a", "read", "hunter3")}, `auth.keys[1].name is "a", which another key has`},
 		"same secret":       {[]APIKey{key("a", "read", "hunter2"), key("b", "read", "hunter2")}, "auth.keys[1].secret is that of another key"},

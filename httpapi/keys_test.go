@@ -81,17 +81,20 @@ func digestHex(secret string) string { return fmt.Sprintf("%x", digestOf(secret)
 func TestBadKeys(t *testing.T) {
 	ts := startLocked(t, KeyOptions{Auth: testAuth}, Options{})
 	for body, field := range map[string]string{
-		`{"role":"read"}`:                                         "name",
-		`{"name":"a/b","role":"read"}`:                            "name",
-		`{"name":"a"}`:                                            "role",
-		`{"name":"a","role":"root"}`:                              "role",
-		`{"name":"a","role":"read","sources":["s"]}`:              "sources",
-		`{"name":"a","role":"write","sources":[""]}`:              "sources",
-		`{"name":"a","role":"write","sources":"s"}`:               "sources",
-		`{"name":"a","role":"read","expires":"2020-01-01"}`:       "expires",
-		`{"name":"a","role":"read","expires":"soon"}`:             "expires",
-		`{"name":"a","role":"read","secret":"of my own"}`:         "secret",
-		`{"name":"a","role":"read","expires":"2030-01-01","x":1}`: "x",
+		`{"role":"read"}`:                                                             "name",
+		`{"name":"a/b","role":"read"}`:                                                "name",
+		`{"name":"a"}`:                                                                "role",
+		`{"name":"a","role":"root"}`:                                                  "role",
+		`{"name":"a","role":"read","sources":["s"]}`:                                  "sources",
+		`{"name":"a","role":"write","sources":[""]}`:                                  "sources",
+		`{"name":"a","role":"write","sources":[]}`:                                    "sources",
+		`{"name":"a","role":"write","sources":["a\u0007"]}`:                           "sources",
+		`{"name":"a","role":"write","sources":["` + strings.Repeat("s", 1025) + `"]}`: "sources",
+		`{"name":"a","role":"write","sources":"s"}`:                                   "sources",
+		`{"name":"a","role":"read","expires":"2020-01-01"}`:                           "expires",
+		`{"name":"a","role":"read","expires":"soon"}`:                                 "expires",
+		`{"name":"a","role":"read","secret":"of my own"}`:                             "secret",
+		`{"name":"a","role":"read","expires":"2030-01-01","x":1}`:                     "x",
 	} {
 		answer := ts.do(http.MethodPost, "/admin/keys", []byte(body), append(bearer("admin-key"), "Content-Type", "application/json")...)
 		if got := answer.wantError(t, http.StatusBadRequest, "INVALID_REQUEST"); got.Details["field"] != field {
