@@ -169,8 +169,6 @@ func (o Options) validate() error {
 		{"FlushEventBytes", o.FlushEventBytes},
 		{"RollupDelay", int64(o.RollupDelay)},
 		{"FlushSamples", int64(o.FlushSamples)},
-		{"FlushEventBytes", o.FlushEventBytes},
-		{"MaxAnswers", int64(o.MaxAnswers)},
 		{"MinChunkSamples", int64(o.MinChunkSamples)},
 		{"MaxWALBytes", o.MaxWALBytes},
 		{"MaxHeadSamples", int64(o.MaxHeadSamples)},
