@@ -175,9 +175,12 @@ func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 func (w *Watcher) Done() <-chan struct{} { return w.done }
 
 // Take moves what waits into the batch, without waiting itself. Of messages it returns 64 KiB or somewhat more at
-// once; if some remain, Ready is signalled.
+// once; if some remain, Ready is signalled. Without a Format all that was visible when it was called is in it.
 func (w *Watcher) Take(b *Batched) {
 	behind := w.CatchUp()
+	if w.format == nil {
+		w.hub.deliverAll()
+	}
 	taken, more := w.queue.take(b)
 	w.hub.queued.Add(int64(-taken))
 	w.hub.delivered.Add(uint64(b.Count))

@@ -466,6 +466,21 @@ func TestWatchNewest(t *testing.T) {
 	}
 }
 
+// TestWatchNewestAtOnce takes what was just acknowledged, whatever the hub has come to.
+func TestWatchNewestAtOnce(t *testing.T) {
+	db := openWatched(t, Options{})
+	w := mustWatch(t, db, WatchOptions{MaxSeries: 1})
+	w.Subscribe(Subscription{})
+	w.CatchUp()
+	var b Batched
+	for i := range int64(500) {
+		put(t, db, "cpu", "a", i+1, float64(i))
+		if w.Take(&b); b.Count != 1 || b.Updates[0].Value != float64(i) {
+			t.Fatalf("after sample %d it takes %+v", i, b.Updates)
+		}
+	}
+}
+
 // TestWatchEvents: events come in the log's place among samples, once, and only to those that want them.
 func TestWatchEvents(t *testing.T) {
 	db := openWatched(t, Options{})

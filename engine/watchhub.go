@@ -278,6 +278,13 @@ func (h *watchHub) deliverUpTo(number uint64) {
 	}
 }
 
+// deliverAll delivers all that is visible.
+func (h *watchHub) deliverAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deliverUpTo(h.ring.end.Load())
+}
+
 // deliverBlock delivers what the block under the cursor has. It reports whether there was anything.
 func (h *watchHub) deliverBlock() bool {
 	h.mu.Lock()
