@@ -228,12 +228,13 @@ func (c *eventStream) serve(gone <-chan struct{}) {
 		case <-c.watcher.Done():
 			c.sendEnd()
 		case <-c.watcher.Ready():
-			if !c.allowed() {
+			switch {
+			case !c.allowed():
 				c.sendEnd()
-			} else if c.interval == 0 {
+			case c.interval == 0:
 				c.sendEach()
-			} else if c.watcher.CatchUp() {
-				continue
+			default:
+				c.watcher.CatchUp() // what it leaves comes with the tick
 			}
 		case <-tick:
 			if tick = c.after(c.interval); !c.allowed() {

@@ -139,8 +139,8 @@ func (o *multiOptions) params() params {
 // parse makes the query that was meant. element is where it stands in the body.
 func (q multiQuery) parse(outer *multiOptions, element string, now int64, maxTimeout time.Duration) (*query, error) {
 	if q.fault != nil {
-		q.fault.within(element)
-		return nil, invalidField(q.fault.path, q.fault.given, q.fault.issue)
+		fault := q.fault.within(element)
+		return nil, invalidField(fault.path, fault.given, fault.issue)
 	}
 	path := element + "."
 	q.multiOptions = q.over(outer)
