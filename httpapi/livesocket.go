@@ -207,21 +207,32 @@ func (c *socket) serve() {
 		case <-c.readerEnd:
 			c.finish()
 		case do := <-c.commands:
-			do()
+			if c.mayGoOn() {
+				do()
+			}
 		case <-c.watcher.Ready():
-			c.sendUpdates()
+			if c.mayGoOn() {
+				c.sendUpdates()
+			}
 		case <-grace:
 			if grace = nil; !c.spoken {
 				c.everything = c.watcher.Subscribe(engine.Subscription{})
 			}
 		case <-ping:
-			if ping = c.after(livePingInterval); !c.allowed() {
-				c.sendClose(websocket.ClosePolicyViolation, "the key is no longer valid")
-				continue
+			if ping = c.after(livePingInterval); c.mayGoOn() {
+				c.send(appendFrame(nil, framePing, nil))
 			}
-			c.send(appendFrame(nil, framePing, nil))
 		}
 	}
+}
+
+// mayGoOn ends the connection if its key is no longer valid.
+func (c *socket) mayGoOn() bool {
+	if !c.allowed() {
+		c.sendClose(websocket.ClosePolicyViolation, "the key is no longer valid")
+		return false
+	}
+	return true
 }
 
 // finish does what the client still said before it went.
