@@ -11,6 +11,7 @@ import (
 
 	"github.com/flopynet/collector/analysis"
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/model"
 )
 
@@ -67,7 +68,7 @@ func (b *anomalyBody) parse(now int64, maxTimeout time.Duration) (q *anomalyQuer
 	if b.Sensitivity != nil {
 		q.options.Sensitivity = *b.Sensitivity
 		if *b.Sensitivity <= 0 || *b.Sensitivity > analysis.MaxSensitivity {
-			return nil, invalidField("sensitivity", string(appendFloat(nil, *b.Sensitivity)),
+			return nil, invalidField("sensitivity", string(numfmt.Append(nil, *b.Sensitivity)),
 				"use a number above 0, up to 0.5: the largest share of the points that may be reported")
 		}
 	}
@@ -132,7 +133,7 @@ func (s *Server) findAnomalies(r *request) error {
 		return err
 	}
 	out := q.appendJSON(nil, found)
-	out = appendJSONFloat(append(out, `,"analysis_time_ms":`...), milliseconds(s.options.Now().Sub(r.received)))
+	out = numfmt.AppendJSON(append(out, `,"analysis_time_ms":`...), milliseconds(s.options.Now().Sub(r.received)))
 	r.respondLarge(typeJSON, append(out, "}\n"...))
 	return nil
 }
@@ -260,11 +261,11 @@ func (q *anomalyQuery) appendJSON(dst []byte, found *anomalies) []byte {
 
 func (q *anomalyQuery) appendAnomaly(dst []byte, a *anomaly) []byte {
 	dst = q.epoch.appendJSON(append(dst, `{"timestamp":`...), a.time())
-	dst = appendJSONFloat(append(dst, `,"value":`...), a.series.values[a.Index])
-	dst = appendJSONFloat(append(dst, `,"score":`...), a.Score)
+	dst = numfmt.AppendJSON(append(dst, `,"value":`...), a.series.values[a.Index])
+	dst = numfmt.AppendJSON(append(dst, `,"score":`...), a.Score)
 	dst = appendJSONString(append(dst, `,"severity":`...), a.Severity.String())
-	dst = appendJSONFloat(append(dst, `,"context":{"baseline_avg":`...), a.baseline)
-	dst = appendJSONFloat(append(dst, `,"deviation":`...), a.Deviation)
+	dst = numfmt.AppendJSON(append(dst, `,"context":{"baseline_avg":`...), a.baseline)
+	dst = numfmt.AppendJSON(append(dst, `,"deviation":`...), a.Deviation)
 	dst = appendSourceAndTags(append(dst, "},"...), a.series.tags)
 	return append(dst, '}')
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -15,33 +14,6 @@ import (
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/model"
 )
-
-func TestAppendJSONFloat(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	values := []float64{0, math.Copysign(0, -1), 1, -1, 45.2, 1e-6, 9.9e-7, 1e-7, 1e20, 1e21, 1e22, 5e-324, math.MaxFloat64, 1e-9, 1e-10, 1e100, 123456789012345680}
-	for range 10_000 {
-		values = append(values, math.Float64frombits(random.Uint64()))
-	}
-	for _, value := range values {
-		if math.IsNaN(value) || math.IsInf(value, 0) {
-			continue
-		}
-		want, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := string(appendJSONFloat(nil, value)); got != string(want) {
-			t.Errorf("%b: %s, want %s", value, got, want)
-		}
-	}
-	for want, value := range map[string]float64{`"NaN"`: math.NaN(), `"+Inf"`: math.Inf(1), `"-Inf"`: math.Inf(-1)} {
-		if got := string(appendJSONFloat(nil, value)); got != want {
-			t.Errorf("%v: %s, want %s", value, got, want)
-		}
-	}
-}
 
 func FuzzAppendJSONString(f *testing.F) {
 	for _, seed := range []string{"", "plain", "quote \" backslash \\ slash /", "\x00\x1f\n\r\t\x7f", "größe 漢字 😀", "\xff\xc3", "<&>\u2028"} {

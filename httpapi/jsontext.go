@@ -3,8 +3,6 @@ package httpapi
 import (
 	"fmt"
 	"log/slog"
-	"math"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/flopynet/collector/model"
@@ -60,31 +58,6 @@ func appendNullableString(dst []byte, text string) []byte {
 		return append(dst, "null"...)
 	}
 	return appendJSONString(dst, text)
-}
-
-// appendJSONFloat appends the shortest JSON number that reads back as value, spelt as encoding/json
-// does. JSON has no NaN and no infinities: those become the strings "NaN", "+Inf" and "-Inf".
-func appendJSONFloat(dst []byte, value float64) []byte {
-	if math.IsNaN(value) || math.IsInf(value, 0) {
-		dst = append(dst, '"')
-		return append(appendFloat(dst, value), '"')
-	}
-	return appendFloat(dst, value)
-}
-
-// appendFloat is appendJSONFloat without the quotation marks.
-func appendFloat(dst []byte, value float64) []byte {
-	format := byte('f')
-	if magnitude := math.Abs(value); magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21) {
-		format = 'e'
-	}
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, value, format, -1, 64)
-	if n := len(dst); format == 'e' && n-start >= 4 && dst[n-4] == 'e' && dst[n-2] == '0' {
-		dst[n-2] = dst[n-1] // e-09 becomes e-9
-		dst = dst[:n-1]
-	}
-	return dst
 }
 
 // appendTags appends tags as a JSON object, without the source.

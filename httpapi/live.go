@@ -87,9 +87,14 @@ func (l *liveClients) stop(ctx context.Context) error {
 		c.hurry()
 	}
 	l.mu.Unlock()
+	return waitFor(ctx, &l.group)
+}
+
+// waitFor returns when a group is done, or the context is.
+func waitFor(ctx context.Context, group *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {
-		l.group.Wait()
+		group.Wait()
 		close(done)
 	}()
 	select {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/internal/timefmt"
 	"github.com/flopynet/collector/model"
 )
@@ -69,7 +70,7 @@ func (socketFormat) AppendUpdate(dst []byte, prepared any, u *engine.Update) []b
 	p, start := prepared.(*socketSeries), len(dst)
 	dst = append(beginFrame(dst), p.before...)
 	dst = append(timefmt.AppendTime(dst, u.Time), p.between...)
-	dst = append(appendJSONFloat(dst, u.Value), p.behind...)
+	dst = append(numfmt.AppendJSON(dst, u.Value), p.behind...)
 	return endFrame(dst, start)
 }
 
@@ -118,7 +119,7 @@ func (f streamFormat) appendID(dst []byte, at engine.Position) []byte {
 
 func (streamFormat) appendData(dst []byte, prepared any, sample model.Sample) []byte {
 	p := prepared.(*streamSeries)
-	dst = appendJSONFloat(append(dst, p.before...), sample.Value)
+	dst = numfmt.AppendJSON(append(dst, p.before...), sample.Value)
 	dst = timefmt.AppendTime(append(dst, `,"timestamp":"`...), sample.Time)
 	return append(dst, p.behind...)
 }

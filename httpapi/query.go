@@ -9,6 +9,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/numfmt"
 )
 
 // maxAnswerValues bounds the values in an answer, which is built in memory.
@@ -76,7 +77,7 @@ func (s *Server) appendAnswer(ctx context.Context, r *request, dst []byte, q *qu
 }
 
 func appendQueryTime(dst []byte, took time.Duration) []byte {
-	return appendJSONFloat(append(dst, `,"query_time_ms":`...), milliseconds(took))
+	return numfmt.AppendJSON(append(dst, `,"query_time_ms":`...), milliseconds(took))
 }
 
 // setHeaders tells with CSV what has no place in it.
@@ -102,7 +103,7 @@ func appendExactness(dst []byte, result *engine.AggregateResult) []byte {
 	dst = append(dst, `,"exact":false`...)
 	if result.Sketched {
 		dst = append(dst, `,"method":"sketch","error_bound":`...)
-		dst = appendJSONFloat(dst, result.ErrorBound)
+		dst = numfmt.AppendJSON(dst, result.ErrorBound)
 	}
 	return dst
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/internal/export"
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/model"
 )
 
@@ -33,7 +34,7 @@ func (a *answer) appendCSV(dst []byte) []byte {
 			for _, value := range group.values[i*k : (i+1)*k] {
 				dst = append(dst, ',')
 				if !engine.IsMissing(value) {
-					dst = appendFloat(dst, value)
+					dst = numfmt.Append(dst, value)
 				}
 			}
 			dst = append(append(dst, owner...), '\n')
@@ -51,7 +52,7 @@ func (a *answer) appendSamplesCSV(dst []byte) []byte {
 			owners[row.Series] = appendOwner(nil, columns, a.samples.Series[row.Series].Tags)
 		}
 		dst = a.query.epoch.append(dst, row.Time)
-		dst = appendFloat(append(dst, ','), row.Value)
+		dst = numfmt.Append(append(dst, ','), row.Value)
 		dst = append(append(dst, owners[row.Series]...), '\n')
 	}
 	return dst

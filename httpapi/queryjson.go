@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/internal/timefmt"
 	"github.com/flopynet/collector/model"
 )
@@ -106,7 +107,7 @@ func appendValue(dst []byte, value float64) []byte {
 	if engine.IsMissing(value) {
 		return append(dst, "null"...)
 	}
-	return appendJSONFloat(dst, value)
+	return numfmt.AppendJSON(dst, value)
 }
 
 // appendSamples appends raw samples. When more than one series matches, each says whose it is.
@@ -121,7 +122,7 @@ func (a *answer) appendSamples(dst []byte) []byte {
 		dst = append(dst, `{"timestamp":`...)
 		dst = a.query.epoch.appendJSON(dst, row.Time)
 		dst = append(dst, `,"value":`...)
-		dst = appendJSONFloat(dst, row.Value)
+		dst = numfmt.AppendJSON(dst, row.Value)
 		if len(owners) > 1 {
 			if owners[row.Series] == nil {
 				owners[row.Series] = appendSourceAndTags([]byte{','}, result.Series[row.Series].Tags)

@@ -51,19 +51,7 @@ func (s *streams) end() {
 }
 
 // wait returns when all have ended, or the context has.
-func (s *streams) wait(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *streams) wait(ctx context.Context) error { return waitFor(ctx, &s.running) }
 
 // stream is one of them. Its producer, a goroutine, writes to it.
 type stream struct {

@@ -2,10 +2,9 @@ package pipeline
 
 import (
 	"encoding/json"
-	"math"
-	"strconv"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/internal/timefmt"
 	"github.com/flopynet/collector/model"
 )
@@ -83,19 +82,8 @@ func appendString(dst []byte, text string) []byte {
 }
 
 func appendValue(dst []byte, value float64) []byte {
-	switch {
-	case engine.IsMissing(value):
+	if engine.IsMissing(value) {
 		return append(dst, "null"...)
-	case math.IsNaN(value):
-		return append(dst, `"NaN"`...)
-	case math.IsInf(value, 1):
-		return append(dst, `"+Inf"`...)
-	case math.IsInf(value, -1):
-		return append(dst, `"-Inf"`...)
 	}
-	format := byte('f')
-	if magnitude := math.Abs(value); magnitude != 0 && (magnitude < 1e-6 || magnitude >= 1e21) {
-		format = 'e'
-	}
-	return strconv.AppendFloat(dst, value, format, -1, 64)
+	return numfmt.AppendJSON(dst, value)
 }

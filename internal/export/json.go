@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"math"
 
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/model"
 )
 
@@ -41,12 +41,7 @@ func (j *jsonText) write(s *model.Series, times []int64, values []float64) error
 			buffer = append(buffer, bytes.TrimLeft(j.lead, ",\n")...)
 		}
 		buffer = append(j.appendTime(buffer, at), j.middle...)
-		if v := values[i]; math.IsNaN(v) || math.IsInf(v, 0) {
-			buffer = append(j.numbers.append(append(buffer, '"'), v), '"')
-		} else {
-			buffer = j.numbers.append(buffer, v)
-		}
-		buffer = append(buffer, j.tail...)
+		buffer = append(numfmt.AppendJSON(buffer, values[i]), j.tail...)
 		if len(buffer) >= pieceBytes {
 			j.buffer = buffer
 			if err := j.flush(); err != nil {

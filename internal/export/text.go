@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/internal/timefmt"
 	"github.com/flopynet/collector/model"
 )
@@ -13,11 +14,10 @@ const pieceBytes = 256 << 10
 
 // text is what the encoders of text have in common. A row is: lead, time, middle, value, tail.
 type text struct {
-	out     io.Writer
-	buffer  []byte
-	times   timefmt.Appender
-	unit    int64 // of times; 0: RFC 3339
-	numbers numbers
+	out    io.Writer
+	buffer []byte
+	times  timefmt.Appender
+	unit   int64 // of times; 0: RFC 3339
 
 	series             model.SeriesID // of which these are
 	lead, middle, tail []byte
@@ -67,7 +67,7 @@ func (c *csvText) write(s *model.Series, times []int64, values []float64) error 
 	buffer := c.buffer
 	for i, at := range times {
 		buffer = append(c.appendTime(buffer, at), c.middle...)
-		buffer = append(c.numbers.append(buffer, values[i]), c.tail...)
+		buffer = append(numfmt.Append(buffer, values[i]), c.tail...)
 		if len(buffer) >= pieceBytes {
 			c.buffer = buffer
 			if err := c.flush(); err != nil {

@@ -19,6 +19,7 @@ var mayImport = []struct {
 	{"internal/invariants", nil},
 	{"internal/tidy", nil},
 	{"internal/timefmt", []string{"model"}},
+	{"internal/numfmt", nil},
 	{"internal/column", nil},
 	{"internal/sketch", nil},
 	{"internal/chunk", []string{"model", "internal/invariants", "internal/column"}},
@@ -41,11 +42,11 @@ var mayImport = []struct {
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
-	{"pipeline", []string{"model", "engine", "internal/timefmt"}},
-	{"internal/export", []string{"model", "engine", "internal/timefmt"}},
+	{"pipeline", []string{"model", "engine", "internal/timefmt", "internal/numfmt"}},
+	{"internal/export", []string{"model", "engine", "internal/timefmt", "internal/numfmt"}},
 
 	{"httpapi", []string{
-		"model", "engine", "internal/timefmt", "internal/telemetry", "internal/ingest", "internal/export",
+		"model", "engine", "internal/timefmt", "internal/numfmt", "internal/telemetry", "internal/ingest", "internal/export",
 		"config", "flopynet", "analysis", "pipeline",
 	}},
 	{"web", nil},
