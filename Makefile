@@ -14,7 +14,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-tsdb bench-time check-export fuzz clean
+.PHONY: build run test lint bench bench-peers bench-tsdb bench-time check-export fuzz clean
 
 # A static binary.
 build:
@@ -48,6 +48,11 @@ bench:
 # Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
 bench-tsdb:
 	cd bench/tsdb && $(GO) test -run '^$$' -bench . -benchtime 2s -count 3 -timeout 60m
+
+# Beside VictoriaMetrics, Prometheus and InfluxDB, as far as bench/setup.sh has installed them: a quarter of an hour.
+# make bench-peers ARGS='--quick --peers=none' adds flags.
+bench-peers: build
+	./bin/collector bench --out=bench $(ARGS)
 
 # A year of 100 series, and ten days of 100,000 new series each: some ten minutes and 3 GB of disk. Settings are in bench/time/doc.go.
 bench-time:

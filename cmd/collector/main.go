@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/flopynet/collector/bench"
 	"github.com/flopynet/collector/config"
 )
 
@@ -24,6 +25,7 @@ type commands struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Bench   benchCommand   `cmd:"" help:"Compare with VictoriaMetrics, Prometheus and InfluxDB on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -71,7 +73,7 @@ func run(arguments []string) int {
 	parser, err := kong.New(&cli,
 		kong.Name("collector"),
 		kong.Description("Collects metrics, stores them durably and answers queries, from one binary and one directory."),
-		kong.Vars{"version": versionText()})
+		kong.Vars{"version": versionText(), "bench_parts": strings.Join(bench.PartNames(), ", ")})
 	if err != nil {
 		panic(err) // the tags above are malformed
 	}

@@ -1,0 +1,128 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/wcharczuk/go-chart/v2"
+)
+
+// results is the text of RESULTS.md.
+func (run *Run) results(ctx context.Context, took time.Duration) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "# Results\n\nWritten by `%s` on %s, in %v. What is measured and how is in [doc.go](doc.go).\n\n",
+		run.Command, time.Now().UTC().Format("2006-01-02"), took.Round(time.Second))
+	fmt.Fprintf(&text, "Machine: %s.\n\n", machine())
+	for _, system := range run.systems {
+		fmt.Fprintf(&text, "- %s: %s\n", system.Name(), system.Version(ctx))
+	}
+	for _, note := range run.Report.notes {
+		fmt.Fprintf(&text, "- %s\n", note)
+	}
+	if failures := run.Report.Failures(); len(failures) > 0 {
+		text.WriteString("\n## Failures\n\n")
+		for _, failure := range failures {
+			fmt.Fprintf(&text, "- %s\n", oneLine(failure))
+		}
+	}
+	text.WriteString("\n## Targets\n\n")
+	text.WriteString(run.targetTable())
+	text.WriteString("\n## Figures\n")
+	for _, section := range run.Report.sections() {
+		fmt.Fprintf(&text, "\n%s", run.Report.table(section))
+	}
+	if len(run.Report.plots) > 0 {
+		text.WriteString("\n## Plots\n\n")
+		for _, plot := range run.Report.plots {
+			fmt.Fprintf(&text, "![%s](plots/%s.svg)\n\n", plot.Title, plot.File)
+		}
+	}
+	return text.String()
+}
+
+// oneLine makes a text fit for an item of a list.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// machine describes what the run was on.
+func machine() string {
+	parts := []string{fmt.Sprintf("%d CPUs (%s), %s/%s, %s", runtime.NumCPU(), procField("/proc/cpuinfo", "model name"), runtime.GOOS, runtime.GOARCH, runtime.Version())}
+	if total := procField("/proc/meminfo", "MemTotal"); total != "" {
+		parts = append(parts, total+" of memory")
+	}
+	if kernel, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		parts = append(parts, "Linux "+strings.TrimSpace(string(kernel)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// procField is the value of the first line of that name in a file of "name: value" lines, empty if there is none.
+func procField(file, name string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// writePlots draws all plots into the folder plots.
+func (run *Run) writePlots() error {
+	run.addComparisonPlots()
+	directory := filepath.Join(run.Out, "plots")
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
+	}
+	for _, plot := range run.Report.plots {
+		file, err := os.Create(filepath.Join(directory, plot.File+".svg"))
+		if err != nil {
+			return err
+		}
+		if err := plot.render(chart.SVG, file); err != nil {
+			_ = file.Close() // the first error says why
+			return err
+		}
+		if err := file.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addComparisonPlots draws throughput and latency as bars, from the report's figures.
+func (run *Run) addComparisonPlots() {
+	var rates, latencies []BarGroup
+	for _, measure := range run.Report.measures {
+		group := BarGroup{Name: measure.Name}
+		for _, system := range run.Report.systems {
+			if value, ok := run.Report.Value(measure, system); ok {
+				group.Bars = append(group.Bars, Bar{system, value})
+			}
+		}
+		switch {
+		case len(group.Bars) == 0:
+		case measure.Section == "Ingest":
+			rates = append(rates, group)
+		case measure.Section == "Queries, "+variantDec2 && measure.Unit == "ms p50":
+			group.Name, _, _ = strings.Cut(group.Name, ":")
+			latencies = append(latencies, group)
+		}
+	}
+	if rates != nil {
+		run.Report.AddPlot(Plot{File: "throughput", Title: "Writing", Unit: "samples/s", Bars: rates})
+	}
+	if latencies != nil {
+		run.Report.AddPlot(Plot{File: "latency", Title: "Queries without a cache of answers, median", Unit: "ms", LogY: true, Bars: latencies})
+	}
+}
+
+// profilePath is where a profile of this name goes.
+func (run *Run) profilePath(name string) string { return filepath.Join(run.Profile, name+".pprof") }
