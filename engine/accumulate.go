@@ -3,6 +3,7 @@ package engine
 import (
 	"sort"
 
+	"github.com/flopynet/collector/internal/chunk"
 	"github.com/flopynet/collector/model"
 )
 
@@ -17,15 +18,25 @@ type accumulator struct {
 	needs    needs
 	groups   [][][]partial
 	bytes    int64 // of the pages
+	hint     int   // a bucket that is near the one asked for next
 }
 
 func newAccumulator(r *AggregateRequest, groups int, n needs) *accumulator {
 	return &accumulator{edges: r.Edges, from: r.From, to: r.To, needs: n, groups: make([][][]partial, groups)}
 }
 
-// bucketOf returns the bucket that holds the time; -1 is before the first.
+// bucketOf returns the bucket that holds the time; -1 is before the first. A series comes in time order, so it is
+// mostly the one that the last time was in, or the next.
 func (a *accumulator) bucketOf(time int64) int {
-	return sort.Search(len(a.edges), func(i int) bool { return a.edges[i] > time }) - 1
+	for bucket := a.hint; bucket < min(a.hint+2, len(a.edges)-1); bucket++ {
+		if a.edges[bucket] <= time && time < a.edges[bucket+1] {
+			a.hint = bucket
+			return bucket
+		}
+	}
+	bucket := sort.Search(len(a.edges), func(i int) bool { return a.edges[i] > time }) - 1
+	a.hint = max(bucket, 0)
+	return bucket
 }
 
 func (a *accumulator) partial(group, bucket int) *partial {
@@ -61,10 +72,11 @@ type seriesState struct {
 
 // addRun takes in samples of one series in time order: those of [from, to), and with needs.lookback
 // those shortly before from. A stale marker parts the samples before it from those behind it, for state,
-// and is otherwise left out.
-func (a *accumulator) addRun(group int, state *seriesState, times []int64, values []float64) {
+// and is otherwise left out. clean says that no value is NaN, as stale markers are.
+func (a *accumulator) addRun(group int, state *seriesState, times []int64, values []float64, clean bool) {
+	clean = clean || !hasNaN(values)
 	for len(times) > 0 {
-		if model.IsStale(values[0]) {
+		if !clean && model.IsStale(values[0]) {
 			if state != nil {
 				state.seen = false
 			}
@@ -75,9 +87,12 @@ func (a *accumulator) addRun(group int, state *seriesState, times []int64, value
 		if times[0] < a.from {
 			bucket = -1
 		}
-		n := a.runLength(bucket, times, values)
+		n := a.runLength(bucket, times)
+		if !clean {
+			n = beforeStale(values[:n])
+		}
 		if bucket >= 0 {
-			a.partial(group, bucket).add(a.needs, times[:n], values[:n])
+			a.partial(group, bucket).add(a.needs, times[:n], values[:n], clean)
 		}
 		if state != nil {
 			a.change(group, bucket, state, times[:n], values[:n])
@@ -86,22 +101,33 @@ func (a *accumulator) addRun(group int, state *seriesState, times []int64, value
 	}
 }
 
-// runLength returns how many samples from the first on lie in the same bucket and are no stale markers.
-func (a *accumulator) runLength(bucket int, times []int64, values []float64) int {
-	end := a.from // what lies before the range counts as one bucket
-	if bucket >= 0 {
-		end = a.edges[bucket+1]
+// addScaled is addRun for samples of [from, to) whose values are integers, divided by a power of ten. The
+// sum of any of these must be in the range of int64.
+func (a *accumulator) addScaled(group int, times, integers []int64, scale chunk.Scale) {
+	for len(times) > 0 {
+		bucket := a.bucketOf(times[0])
+		n := a.runLength(bucket, times)
+		a.partial(group, bucket).addScaled(a.needs, times[:n], integers[:n], scale)
+		times, integers = times[n:], integers[n:]
 	}
-	n := len(times)
-	if times[n-1] >= end {
-		n = sort.Search(n, func(i int) bool { return times[i] >= end })
+}
+
+// runLength returns how many samples from the first on lie in the same bucket.
+func (a *accumulator) runLength(bucket int, times []int64) int {
+	if bucket < 0 {
+		return countBefore(times, a.from) // what lies before the range counts as one bucket
 	}
-	for i := 1; i < n; i++ {
-		if values[i] != values[i] && model.IsStale(values[i]) {
+	return countBefore(times, a.edges[bucket+1])
+}
+
+// beforeStale returns how many values there are before the first stale marker that is not the first of them.
+func beforeStale(values []float64) int {
+	for i, v := range values {
+		if i > 0 && v != v && model.IsStale(v) {
 			return i
 		}
 	}
-	return n
+	return len(values)
 }
 
 // change follows a series through a bucket for rate, increase and delta. A value lower than the one

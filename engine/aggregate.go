@@ -166,8 +166,8 @@ func finishGroup(r *AggregateRequest, tags model.Tags, pages [][]partial) Group 
 				continue
 			}
 			g.Buckets = append(g.Buckets, page*bucketPage+i)
-			for _, f := range r.Functions {
-				g.Values = append(g.Values, p.value(f))
+			for number, f := range r.Functions {
+				g.Values = append(g.Values, p.value(f, number))
 			}
 		}
 	}

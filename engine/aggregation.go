@@ -51,6 +51,9 @@ func (q *aggregation) run(ctx context.Context) (*accumulator, error) {
 			return nil, err
 		}
 	}
+	if q.needs.values {
+		q.percentiles(total)
+	}
 	return total, nil
 }
 
@@ -115,6 +118,7 @@ type workerTask struct {
 	states     []seriesState                     // by series of the task, if rate, increase or delta need them
 	times      []int64
 	values     []float64
+	integers   []int64
 	spans      []model.Span
 	gathered   int64 // of out, already in q.gathered
 	read       int64 // samples and points, not yet in q.budget
@@ -126,6 +130,7 @@ type workerTask struct {
 // run reads step by step, so that the samples of each series come in time order.
 func (t *workerTask) run(ctx context.Context) error {
 	t.ctx = ctx
+	defer func() { t.q.db.valueBlocks.put(t.values) }()
 	if t.out.needs.changes {
 		t.states = make([]seriesState, t.end-t.begin)
 		for i := range t.states {
@@ -209,13 +214,26 @@ func (t *workerTask) samples(r *partitionReader, i int) error {
 
 // cluster takes in overlapping runs of one series, by a chunk's header where that is enough.
 func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesState, from, to int64) error {
-	if block, alone := cluster.Alone(); alone && t.out.needs.headerServes() && t.header(block, group, from, to) {
+	block, alone := cluster.Alone()
+	if alone && t.out.needs.headerServes() && t.header(block, group, from, to) {
 		t.explain.ChunksSkipped++
 		return nil
 	}
 	err := t.spend() // chunk by chunk: a series may have very many
 	if err != nil {
 		return err
+	}
+	clean := false
+	if alone {
+		if _, clean = block.Header().Aggregate(); clean && t.out.needs.scaledServes() {
+			if done, err := t.scaled(block, group, from, to); done || err != nil {
+				return err
+			}
+		}
+	}
+	keeps := clean && state == nil && t.out.needs.values && block.Count() >= keptSamples
+	if keeps && cap(t.values) != chunk.MaxSamples {
+		t.values = t.q.db.valueBlocks.get()
 	}
 	t.times, t.values, err = cluster.Append(t.times[:0], t.values[:0], from, to)
 	if err != nil {
@@ -228,7 +246,10 @@ func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesStat
 	if t.out.needs.values {
 		t.gathered += int64(len(t.values))
 	}
-	t.out.addRun(group, state, t.times, t.values)
+	if keeps && t.keep(block, group) {
+		return nil
+	}
+	t.out.addRun(group, state, t.times, t.values, clean)
 	return nil
 }
 
@@ -261,7 +282,7 @@ func (t *workerTask) spend() error {
 		t.valueBytes += t.gathered * sampleBytes
 		t.gathered = 0
 	}
-	held := t.out.bytes + t.valueBytes + int64(cap(t.times)+cap(t.values))*sampleBytes/2
+	held := t.out.bytes + t.valueBytes + int64(cap(t.times)+cap(t.values)+cap(t.integers))*sampleBytes/2
 	err := t.q.budget.spend(t.read, held-t.held)
 	t.read, t.held = 0, held
 	if gathered > int64(t.q.db.opts.MaxExactSamples) {

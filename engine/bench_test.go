@@ -54,9 +54,12 @@ func newWalker(series int) *walker {
 	return w
 }
 
-func (w *walker) next(i int) float64 {
+func (w *walker) next(i int) float64 { return math.Round(w.step(i)*100) / 100 }
+
+// step is next before it is rounded.
+func (w *walker) step(i int) float64 {
 	w.values[i] = min(max(w.values[i]+w.random.NormFloat64(), 0), 100)
-	return math.Round(w.values[i]*100) / 100
+	return w.values[i]
 }
 
 // BenchmarkWrite appends 1,000 samples a batch, one for each of 1,000 known series, in one goroutine.

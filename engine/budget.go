@@ -23,7 +23,7 @@ type budget struct {
 
 // What things take in memory, in bytes. A slice that grows has up to twice what is in it.
 const (
-	partialBytes = 152
+	partialBytes = 144
 	sampleBytes  = 16
 	rowBytes     = 24
 	seriesBytes  = 512 // its tags, as they are handed out

@@ -44,6 +44,7 @@ type DB struct {
 
 	querySamples atomic.Int64 // that reads have decoded
 	queryBytes   atomic.Int64 // that reads under way hold
+	valueBlocks  valueBlocks
 
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	peak     atomic.Int64 // of waiting, since TakeWaitingPeak

@@ -96,7 +96,7 @@ type Options struct {
 	// from sketches. 0: 20 million.
 	MaxExactSamples int
 
-	// MaxResultPoints bounds the groups times buckets of one query, 152 bytes each. 0: 1 million.
+	// MaxResultPoints bounds the groups times buckets of one query, 144 bytes each. 0: 1 million.
 	MaxResultPoints int
 
 	// MaxQuerySamples bounds the samples and points that one read may decode, MaxQueryBytes the memory it may

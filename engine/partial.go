@@ -2,8 +2,8 @@ package engine
 
 import (
 	"math"
-	"slices"
 
+	"github.com/flopynet/collector/internal/chunk"
 	"github.com/flopynet/collector/internal/rollup"
 	"github.com/flopynet/collector/internal/sketch"
 	"github.com/flopynet/collector/model"
@@ -26,7 +26,7 @@ type partial struct {
 	rate, increase, delta float64
 	rates, deltas         int64
 
-	values []float64      // of samples that are not NaN, if the request needs percentiles
+	values *distribution  // of samples that are not NaN, if the request needs percentiles
 	sketch *sketch.Sketch // in their place, if they are too many or have expired
 }
 
@@ -74,46 +74,80 @@ func needsOf(functions []Function, sketched bool) needs {
 // headerServes reports whether the aggregates of a chunk's header are all that is needed.
 func (n needs) headerServes() bool { return !n.moments && !n.values && !n.sketch && !n.changes }
 
-// add takes in samples of one series, in time order and without stale markers.
-func (p *partial) add(n needs, times []int64, values []float64) {
-	end := len(times) - 1
-	p.addEnds(times[0], values[0], times[end], values[end])
-	p.count += int64(len(values))
-	sum, sumError := 0.0, 0.0
-	low, high := math.Inf(1), math.Inf(-1)
-	finite := int64(0)
-	for _, v := range values {
-		if v != v {
-			continue
-		}
-		finite++
-		t := sum + v
-		if math.Abs(sum) >= math.Abs(v) {
-			sumError += (sum - t) + v
-		} else {
-			sumError += (v - t) + sum
-		}
-		sum = t
-		low, high = min(low, v), max(high, v)
+// scaledServes reports whether nothing is needed that integers can't give which stand for the values.
+func (n needs) scaledServes() bool { return n.headerServes() }
+
+// add takes in samples of one series, in time order and without stale markers. clean says that no value is NaN.
+func (p *partial) add(n needs, times []int64, values []float64, clean bool) {
+	p.addCount(n, times, values)
+	if !clean {
+		values = withoutNaN(values)
 	}
-	if finite == 0 {
+	if len(values) == 0 {
 		return
 	}
-	other := partial{finite: finite, sum: sum, sumError: sumError, min: low, max: high}
+	other := partial{finite: int64(len(values))}
+	if n.columns&rollup.WantSums != 0 {
+		other.sum, other.sumError = sumOf(values)
+	}
+	if n.columns&(rollup.WantMins|rollup.WantMaxs) != 0 {
+		other.min, other.max = extremesOf(values)
+	}
 	if n.moments {
-		other.m2 = squares(values, other.total()/float64(finite))
+		other.m2 = squares(values, other.total()/float64(other.finite))
 	}
 	p.addMoments(&other)
 	if n.sketch {
 		p.sketched().AddAll(values)
 	}
 	if n.values {
-		for _, v := range values {
-			if v == v {
-				p.values = append(p.values, v)
-			}
-		}
+		p.distributed().add(values)
 	}
+}
+
+// addCount counts samples, and compares the first and the last of them.
+func (p *partial) addCount(n needs, times []int64, values []float64) {
+	end := len(times) - 1
+	if n.columns&rollup.WantEnds != 0 {
+		p.addEnds(times[0], values[0], times[end], values[end])
+	}
+	p.count += int64(len(values))
+}
+
+// take is add for values of which none is NaN or outside the bounds, and whose memory the caller gives up.
+func (p *partial) take(n needs, times []int64, values []float64, low, high float64) {
+	n.values = false
+	p.add(n, times, values, true)
+	p.distributed().take(values, low, high)
+}
+
+// addScaled is add for values that are integers, divided by a power of ten. The sum of these must be in the
+// range of int64.
+func (p *partial) addScaled(n needs, times, integers []int64, scale chunk.Scale) {
+	end := len(times) - 1
+	if n.columns&rollup.WantEnds != 0 {
+		p.addEnds(times[0], scale.Float(integers[0]), times[end], scale.Float(integers[end]))
+	}
+	p.count += int64(len(integers))
+	if n.columns&rollup.WantSums != 0 {
+		high, low := scale.Sum(sumOfIntegers(integers))
+		p.addSum(high)
+		p.addSum(low)
+	}
+	if n.columns&(rollup.WantMins|rollup.WantMaxs) != 0 {
+		low, high := extremesOfIntegers(integers)
+		p.addExtremes(scale.Float(low), scale.Float(high))
+	}
+	p.finite += int64(len(integers))
+}
+
+// addExtremes compares the extremes of samples that are not in finite yet.
+func (p *partial) addExtremes(low, high float64) {
+	if p.finite == 0 {
+		p.min, p.max = low, high
+		return
+	}
+	p.min, p.max = min(p.min, low), max(p.max, high)
 }
 
 // squares returns the sum of squared distances from the mean, NaN left out.
@@ -172,17 +206,22 @@ func (p *partial) sketched() *sketch.Sketch {
 	return p.sketch
 }
 
+// distributed returns the partial's distribution, made if need be.
+func (p *partial) distributed() *distribution {
+	if p.values == nil {
+		p.values = new(distribution)
+	}
+	return p.values
+}
+
 // addFinite merges count, sum and extremes of samples that are not NaN, for requests that don't need m2.
 func (p *partial) addFinite(finite int64, sum, low, high float64) {
 	if finite == 0 {
 		return
 	}
-	if p.finite == 0 {
-		p.min, p.max = low, high
-	}
+	p.addExtremes(low, high)
 	p.finite += finite
 	p.addSum(sum)
-	p.min, p.max = min(p.min, low), max(p.max, high)
 }
 
 // addEnds compares the first and last sample. Of two samples of the same time the one added earlier
@@ -255,7 +294,13 @@ func (p *partial) merge(other *partial) {
 	p.delta += other.delta
 	p.rates += other.rates
 	p.deltas += other.deltas
-	p.values = append(p.values, other.values...)
+	switch {
+	case other.values == nil:
+	case p.values == nil:
+		p.values = other.values
+	default:
+		p.values.merge(other.values)
+	}
 	switch {
 	case other.sketch == nil:
 	case p.sketch == nil:
@@ -268,8 +313,8 @@ func (p *partial) merge(other *partial) {
 // Missing returns the value that IsMissing knows.
 func Missing() float64 { return math.Float64frombits(0x7ff0000000000002) }
 
-// value computes a function. It may reorder p.values.
-func (p *partial) value(f Function) float64 {
+// value computes the function that has this number in the request. Percentiles of values were computed before.
+func (p *partial) value(f Function, number int) float64 {
 	switch f.Kind {
 	case Count:
 		return float64(p.count)
@@ -308,7 +353,7 @@ func (p *partial) value(f Function) float64 {
 			return p.sketch.Quantile(f.Quantile)
 		}
 	}
-	return quantile(p.values, f.Quantile)
+	return p.values.quantiles[number]
 }
 
 func presentIf(present bool, value float64) float64 {
@@ -316,27 +361,4 @@ func presentIf(present bool, value float64) float64 {
 		return value
 	}
 	return Missing()
-}
-
-// quantile interpolates linearly between the two nearest ranks, as numpy does by default (Hyndman and
-// Fan's type 7). It sorts values.
-func quantile(values []float64, q float64) float64 {
-	slices.Sort(values)
-	rank := q * float64(len(values)-1)
-	low := int(rank)
-	if low+1 >= len(values) {
-		return values[len(values)-1]
-	}
-	fraction := rank - float64(low)
-	a, b := values[low], values[low+1]
-	switch step := b - a; {
-	case fraction == 0 || a == b:
-		return a
-	case math.IsInf(step, 0): // an end is infinite, or they are too far apart for their difference
-		return a*(1-fraction) + b*fraction
-	case fraction < 0.5:
-		return a + step*fraction
-	default:
-		return b - step*(1-fraction)
-	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"math"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -35,29 +34,6 @@ func TestRateAcrossAStaleMarker(t *testing.T) {
 		}
 	}
 	closeDB(t, db)
-}
-
-func TestQuantile(t *testing.T) {
-	infinity := math.Inf(1)
-	for _, row := range []struct {
-		values []float64
-		q      float64
-		want   float64
-	}{
-		{[]float64{5}, 0.5, 5},
-		{[]float64{1, 2}, 0.5, 1.5},
-		{[]float64{3, 1, 2}, 0, 1},
-		{[]float64{3, 1, 2}, 1, 3},
-		{[]float64{1, 2, 3, 4}, 0.9, 3.7},
-		{[]float64{-infinity, 5}, 0.5, -infinity},
-		{[]float64{5, infinity}, 0.25, infinity},
-		{[]float64{infinity, infinity}, 0.3, infinity},
-		{[]float64{-1.7e308, 1.7e308}, 0.5, 0},
-	} {
-		if got := quantile(row.values, row.q); got != row.want {
-			t.Errorf("quantile %v of %v is %v, want %v", row.q, row.values, got, row.want)
-		}
-	}
 }
 
 // TestLookback takes the increase of the first bucket from the last sample before the range, however

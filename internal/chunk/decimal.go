@@ -46,13 +46,17 @@ func (b *Block) decodeDecimal(times []int64, values []float64) error {
 	if rest, err = column.Floats(rest, values); err != nil {
 		return fmt.Errorf("%w: values: %w", ErrCorrupt, err)
 	}
-	h, n := &b.header, len(values)
-	switch {
+	return b.checkValues(rest, values[0], values[len(values)-1])
+}
+
+// checkValues checks what follows from the header of decoded values, and that nothing is left behind them.
+func (b *Block) checkValues(rest []byte, first, last float64) error {
+	switch h := &b.header; {
 	case len(rest) > 0:
-		return fmt.Errorf("%w: %d samples and the payload don't end together", ErrCorrupt, n)
-	case math.Float64bits(values[0]) != math.Float64bits(h.First):
+		return fmt.Errorf("%w: %d samples and the payload don't end together", ErrCorrupt, h.Count)
+	case math.Float64bits(first) != math.Float64bits(h.First):
 		return fmt.Errorf("%w: the first value is not the header's", ErrCorrupt)
-	case math.Float64bits(values[n-1]) != math.Float64bits(h.Last):
+	case math.Float64bits(last) != math.Float64bits(h.Last):
 		return fmt.Errorf("%w: the last value is not the header's", ErrCorrupt)
 	}
 	return nil

@@ -42,6 +42,25 @@ func (s scale) float(x int64) float64 {
 	return math.FMA(f, s.high, f*s.low)
 }
 
+// Scale turns integers of a column of decimals into floats.
+type Scale struct{ scale }
+
+// Power returns the power of ten that the integers are divided by.
+func (s Scale) Power() float64 { return s.power }
+
+// Float returns the float that an integer of the column stands for.
+func (s Scale) Float(x int64) float64 { return s.float(x) }
+
+// Sum returns what a sum of integers stands for, in two parts, each rounded: the second is 0 unless the sum is
+// beyond the integers that are floats.
+func (s Scale) Sum(x int64) (high, low float64) {
+	if x >= -maxScaled && x <= maxScaled {
+		return s.float(x), 0
+	}
+	const mask = 1<<26 - 1
+	return float64(x&^mask) / s.power, float64(x&mask) / s.power
+}
+
 // integer returns the integer that stands for v, if there is one.
 func (s *scale) integer(v float64) (x int64, ok bool) {
 	f := v * s.power

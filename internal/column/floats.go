@@ -125,6 +125,24 @@ func Floats(src []byte, dst []float64) (rest []byte, err error) {
 	return d.src, nil
 }
 
+// ScaleOf tells of a column of floats at the start of src whether all of them are decimals, and if so, by which power
+// of ten their integers are divided.
+func ScaleOf(src []byte) (s Scale, ok bool) {
+	if len(src) == 0 || src[0] > maxExponent {
+		return Scale{}, false
+	}
+	return Scale{scales[src[0]]}, true
+}
+
+// Scaled decodes a column for which ScaleOf says ok to the integers that its floats are made of. An error wraps
+// ErrCorrupt; what dst holds then means nothing.
+func Scaled(src []byte, dst []int64) (rest []byte, err error) {
+	if len(dst) == 0 {
+		return src, nil
+	}
+	return Ints(src[1:], dst)
+}
+
 // floatReader decodes a column of floats but for its exceptions.
 type floatReader struct {
 	reader

@@ -22,6 +22,7 @@ var mayImport = []struct {
 	{"internal/numfmt", nil},
 	{"internal/column", nil},
 	{"internal/sketch", nil},
+	{"internal/quantile", nil},
 	{"internal/chunk", []string{"model", "internal/invariants", "internal/column"}},
 	{"internal/rollup", []string{"model", "internal/column", "internal/sketch"}},
 	{"internal/merge", []string{"model", "internal/invariants", "internal/chunk"}},
@@ -34,7 +35,7 @@ var mayImport = []struct {
 	{"compaction", []string{"model", "internal/invariants", "internal/chunk", "internal/merge", "internal/keys", "internal/rollup", "internal/sketch"}},
 
 	{"engine", []string{"model", "internal/invariants", "internal/chunk", "internal/merge", "internal/keys",
-		"internal/rollup", "internal/sketch", "internal/head", "wal", "wal/record", "index", "compaction"}},
+		"internal/rollup", "internal/sketch", "internal/quantile", "internal/head", "wal", "wal/record", "index", "compaction"}},
 
 	{"config", []string{"model", "engine"}},
 	{"internal/alert", []string{"model", "engine"}},
