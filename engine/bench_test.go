@@ -11,26 +11,33 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
-// benchSeries makes hosts x 10 series with ten tags, as in TSBS' devops case.
+var benchNames = [10]string{"usage_0", "usage_1", "usage_2", "usage_3", "usage_4", "usage_5", "usage_6", "usage_7", "usage_8", "usage_9"}
+
+// benchTags makes the ten tags and the source of a host, as in TSBS' devops case.
+func benchTags(host int) model.Tags {
+	return model.Tags{
+		{Key: "arch", Value: []string{"x64", "x86"}[host%2]},
+		{Key: "datacenter", Value: fmt.Sprintf("eu-west-1%c", 'a'+host%3)},
+		{Key: "host", Value: fmt.Sprintf("host_%d", host)},
+		{Key: "os", Value: "Ubuntu16.04LTS"},
+		{Key: "rack", Value: fmt.Sprint(host % 100)},
+		{Key: "region", Value: "eu-west-1"},
+		{Key: "service", Value: fmt.Sprint(host % 20)},
+		{Key: "service_environment", Value: "production"},
+		{Key: "service_version", Value: fmt.Sprint(host % 2)},
+		{Key: model.SourceKey, Value: "bench"},
+		{Key: "team", Value: []string{"SF", "LON", "NYC", "CHI"}[host%4]},
+	}
+}
+
+// benchSeries makes hosts x 10 series.
 func benchSeries(b *testing.B, db *DB, hosts int) []model.SeriesID {
 	b.Helper()
 	var ids []model.SeriesID
 	for host := range hosts {
-		tags := model.Tags{
-			{Key: "arch", Value: []string{"x64", "x86"}[host%2]},
-			{Key: "datacenter", Value: fmt.Sprintf("eu-west-1%c", 'a'+host%3)},
-			{Key: "host", Value: fmt.Sprintf("host_%d", host)},
-			{Key: "os", Value: "Ubuntu16.04LTS"},
-			{Key: "rack", Value: fmt.Sprint(host % 100)},
-			{Key: "region", Value: "eu-west-1"},
-			{Key: "service", Value: fmt.Sprint(host % 20)},
-			{Key: "service_environment", Value: "production"},
-			{Key: "service_version", Value: fmt.Sprint(host % 2)},
-			{Key: model.SourceKey, Value: "bench"},
-			{Key: "team", Value: []string{"SF", "LON", "NYC", "CHI"}[host%4]},
-		}
-		for metric := range 10 {
-			id, err := db.Resolve(fmt.Sprintf("usage_%d", metric), tags)
+		tags := benchTags(host)
+		for _, name := range benchNames {
+			id, err := db.Resolve(name, tags)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -142,6 +149,41 @@ func BenchmarkReplay(b *testing.B) {
 	b.ReportMetric(float64(b.N)*rounds*float64(len(ids))/b.Elapsed().Seconds(), "samples/s")
 	if err := db.Close(); err != nil {
 		b.Fatal(err)
+	}
+}
+
+// BenchmarkResolve gives ids to new series with ten tags each and a source, ten of which have the same tags.
+func BenchmarkResolve(b *testing.B) {
+	for _, size := range []int{1, 10, 1000} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			db, err := Open(b.TempDir(), Options{Sync: SyncOff, MinFreeBytes: -1, MaxSeries: 1 << 30})
+			if err != nil {
+				b.Fatal(err)
+			}
+			list := make([]Resolution, 0, size)
+			b.ReportAllocs()
+			series := 0
+			for b.Loop() {
+				list = list[:0]
+				for len(list) < size {
+					var tags model.Tags
+					if series%10 == 0 || len(list) == 0 {
+						tags = benchTags(series / 10)
+					} else {
+						tags = list[len(list)-1].Tags
+					}
+					list = append(list, Resolution{Name: benchNames[series%10], Tags: tags})
+					series++
+				}
+				if err := db.ResolveAll(list); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(series), "ns/series")
+			if err := db.Close(); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
 

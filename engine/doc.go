@@ -3,8 +3,9 @@
 //
 // # Writing
 //
-// Resolve turns a series' identity into its id, once; a Batch holds samples by id. Write hands the batch
-// to the pipeline and returns when it is acknowledged. The pipeline has three stages, through which frames
+// Resolve turns a series' identity into its id, once; ResolveAll does so for many, which is for who finds that a
+// body's series are new: each lock is taken once for many of them, and those that share a slice of tags share
+// the work for these. A Batch holds samples by id. Write hands the batch to the pipeline and returns when it is acknowledged. The pipeline has three stages, through which frames
 // pass in order:
 //
 //	build   takes the batches that wait, puts definitions of series the log doesn't know yet before

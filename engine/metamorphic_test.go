@@ -285,13 +285,20 @@ func (m *metamorphic) write() {
 	n := 1 + m.random.IntN(pick(m.random, 5, 50, 500))
 	walk := m.random.IntN(3) == 0 // one series in time order, as an agent sends it
 	name, tags := m.series()
-	for range n {
+	asked := make([]Resolution, n)
+	for i := range asked {
 		if !walk {
 			name, tags = m.series()
 		}
-		id, err := m.db.Resolve(name, tags)
-		if err != nil {
-			m.fail("resolve: %v", err)
+		asked[i] = Resolution{Name: name, Tags: tags}
+	}
+	if err := m.db.ResolveAll(asked); err != nil {
+		m.fail("resolve: %v", err)
+	}
+	for _, r := range asked {
+		id, name, tags := r.ID, r.Name, r.Tags
+		if r.Err != nil {
+			m.fail("resolve: %v", r.Err)
 		}
 		known := m.oracle.find(name, tags)
 		at, value := m.time(), m.value()

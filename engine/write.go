@@ -15,38 +15,6 @@ const (
 	maxBatchUnits   = 1 << 16
 )
 
-// Resolve returns the id of the series with this identity and gives it one if it is new. tags must be
-// normalized and hold the source; name and tags must have passed model.CheckSeries. A new series
-// becomes durable with the first batch that writes to it.
-func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
-	identity := model.AppendIdentity(make([]byte, 0, 256), name, tags)
-	// Loaded before the look-up: what is found after nothing was being dropped is alive, or the batch's epoch is
-	// older than the dropping and its ids are checked.
-	gone := db.dropping.Load()
-	if id, found := db.active.Lookup(identity); found {
-		if gone == nil || !gone.Contains(id) {
-			return id, nil
-		}
-	}
-	if err := db.enter(); err != nil {
-		return 0, err
-	}
-	defer db.leave()
-	db.resolveMu.RLock()
-	defer db.resolveMu.RUnlock()
-	if id, found := db.active.Lookup(identity); found {
-		return id, nil
-	}
-	id, found, err := db.lookupStored(identity)
-	if err != nil {
-		return 0, fmt.Errorf("look up series %q: %w", name, err)
-	}
-	if found {
-		return id, nil
-	}
-	return db.limits.create(db, identity, name, tags)
-}
-
 // Epoch changes whenever ids or retention classes that were asked for may no longer hold: when series were
 // dropped, and when the retention policy was changed. Who keeps any reads it before asking.
 func (db *DB) Epoch() uint64 { return db.epoch.Load() }

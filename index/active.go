@@ -1,6 +1,7 @@
 package index
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/flopynet/collector/model"
@@ -41,19 +42,77 @@ func (a *Active) Lookup(identity []byte) (model.SeriesID, bool) {
 	return a.known.lookup(hash, identity)
 }
 
-// Create returns the id of the series with this identity, giving it the next id if it is new. identity
-// is model.AppendIdentity of name and tags, which must be normalized. Nothing that is passed is kept.
-func (a *Active) Create(identity []byte, name string, tags model.Tags) (id model.SeriesID, created bool) {
-	hash := a.hasher.bytes(identity)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if id, found := a.known.lookup(hash, identity); found {
-		return id, false
+// Wanted is a series of which the id is looked for, or which is to get one, together with others.
+type Wanted struct {
+	Identity []byte // model.AppendIdentity of Name and Tags
+	Name     string
+	Tags     model.Tags // normalized
+	ID       model.SeriesID
+
+	hash uint64 // of Identity; set by LookupAll
+}
+
+// wantedAtOnce is how many series are looked up, or made, under one lock.
+const wantedAtOnce = 128
+
+// LookupAll sets the ID of each series of the list, 0 where it isn't known, and returns how many are not.
+func (a *Active) LookupAll(list []Wanted) (unknown int) {
+	for i := range list {
+		list[i].hash = a.hasher.bytes(list[i].Identity)
 	}
-	id = a.next
-	a.next++
-	a.known.byIdentity.insert(hash, a.known.add(id, name, tags))
-	return id, true
+	for some := range slices.Chunk(list, wantedAtOnce) {
+		a.mu.RLock()
+		for i := range some {
+			w := &some[i]
+			var known bool
+			if w.ID, known = a.known.lookup(w.hash, w.Identity); !known {
+				unknown++
+			}
+		}
+		a.mu.RUnlock()
+	}
+	return unknown
+}
+
+// CreateAll gives an ID to each series of the list that LookupAll left without: that of another call which made it
+// meanwhile, or the next one, to at most so many. It returns how many it made and how many have none still. Nothing
+// that is passed is kept. Neighbours that have the same slice as Tags cost less.
+func (a *Active) CreateAll(list []Wanted, most int) (made, left int) {
+	var symbols tagSymbols
+	for some := range slices.Chunk(list, wantedAtOnce) {
+		a.mu.Lock()
+		symbols.forget() // Drop may have put another registry in place
+		for i := range some {
+			w := &some[i]
+			if w.ID != 0 {
+				continue
+			}
+			var known bool
+			if w.ID, known = a.known.lookup(w.hash, w.Identity); known {
+				continue
+			}
+			if made >= most {
+				left++
+				continue
+			}
+			w.ID = a.next
+			a.next++
+			made++
+			a.known.byIdentity.insert(w.hash, a.known.addRecord(w.ID, symbols.of(&a.known.symbols, w.Name, w.Tags)))
+		}
+		a.mu.Unlock()
+	}
+	return made, left
+}
+
+// Create is LookupAll and CreateAll of one series.
+func (a *Active) Create(identity []byte, name string, tags model.Tags) (id model.SeriesID, created bool) {
+	list := [...]Wanted{{Identity: identity, Name: name, Tags: tags}}
+	if a.LookupAll(list[:]) == 0 {
+		return list[0].ID, false
+	}
+	made, _ := a.CreateAll(list[:], 1)
+	return list[0].ID, made > 0
 }
 
 // Insert makes a series known whose id was given before, as the catalogue or the log has it. The ids

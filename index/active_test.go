@@ -254,3 +254,50 @@ func TestActiveRace(t *testing.T) {
 		t.Errorf("Len %d, Next %d", a.Len(), a.Next())
 	}
 }
+
+// TestCreateAll makes series several at a time, some of them twice, some sharing the slice of their tags, and
+// compares with what making them one by one gives.
+func TestCreateAll(t *testing.T) {
+	for _, mask := range []uint64{^uint64(0), 7 << 40} {
+		rng := newRand(t)
+		pool := randomSeries(rng, 500)
+		all, single := newActive(1, mask), newActive(1, mask)
+		for range 60 {
+			var list []Wanted
+			for range 1 + rng.IntN(3*wantedAtOnce/2) {
+				s := pick(rng, pool)
+				if n := len(list); n > 0 && rng.IntN(2) == 0 {
+					s.Tags = list[n-1].Tags
+				}
+				list = append(list, Wanted{Identity: identityOf(s), Name: s.Name, Tags: s.Tags})
+			}
+			unknown := all.LookupAll(list)
+			room := rng.IntN(80)
+			made, left := all.CreateAll(list, room)
+			if made > room || left > 0 && made < room {
+				t.Fatalf("%d of %d were made where there was room for %d, %d are left", made, unknown, room, left)
+			}
+			for i, w := range list {
+				want, found := single.Lookup(w.Identity)
+				if !found && made > 0 {
+					want, _ = single.Create(w.Identity, w.Name, w.Tags)
+					made--
+				}
+				if w.ID != want {
+					t.Fatalf("series %d of the list has the id %d, want %d", i, w.ID, want)
+				}
+				if want == 0 {
+					left--
+				}
+			}
+			if made != 0 || left != 0 {
+				t.Fatalf("%d more are said to be made, %d to be left", made, left)
+			}
+		}
+		known := map[model.SeriesID]model.Series{}
+		for id := model.SeriesID(1); id < single.Next(); id++ {
+			known[id], _ = single.Series(id)
+		}
+		checkActive(t, all, known, single.Next())
+	}
+}

@@ -52,12 +52,8 @@ func (k *registry) find(id model.SeriesID) (record, bool) {
 
 // add makes the record and the postings of a series that is not known by this id.
 func (k *registry) add(id model.SeriesID, name string, tags model.Tags) (position uint32) {
-	var buffer [model.MaxTags + 2]uint32
-	refs := append(buffer[:0], k.symbols.intern(model.NameKey, name))
-	for _, tag := range tags {
-		refs = append(refs, k.symbols.intern(tag.Key, tag.Value))
-	}
-	return k.addRecord(id, refs)
+	var symbols tagSymbols
+	return k.addRecord(id, symbols.of(&k.symbols, name, tags))
 }
 
 // addRecord is add for a series whose name and tags have symbols.

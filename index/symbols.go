@@ -105,3 +105,33 @@ func (s *symbols) internKey(name string) *symbolKey {
 	}
 	return known
 }
+
+// tagSymbols finds the symbols of series, those of tags that several have only once.
+type tagSymbols struct {
+	tags   model.Tags // of the series before
+	buffer [model.MaxTags + 2]uint32
+}
+
+// forget lets nothing be taken over from the series before.
+func (t *tagSymbols) forget() { t.tags = nil }
+
+// of returns the symbols of a name and of tags, in that order, until it is called again.
+func (t *tagSymbols) of(known *symbols, name string, tags model.Tags) []uint32 {
+	refs := t.buffer[:]
+	if 1+len(tags) > len(refs) {
+		refs = make([]uint32, 1+len(tags)) // no writer makes such a series
+		t.tags = nil
+	}
+	refs = refs[:1+len(tags)]
+	refs[0] = known.intern(model.NameKey, name)
+	if len(tags) > 0 && len(tags) == len(t.tags) && &tags[0] == &t.tags[0] {
+		return refs
+	}
+	for i, tag := range tags {
+		refs[1+i] = known.intern(tag.Key, tag.Value)
+	}
+	if len(refs) <= len(t.buffer) {
+		t.tags = tags
+	}
+	return refs
+}

@@ -60,7 +60,11 @@ func Normalize(tags Tags) Tags {
 // AppendIdentity appends the canonical bytes of a series' identity: the name, then each tag's key and
 // value, every string preceded by its length as an unsigned varint. Equal identities have equal bytes.
 func AppendIdentity(dst []byte, name string, tags Tags) []byte {
-	dst = appendString(dst, name)
+	return AppendTags(appendString(dst, name), tags)
+}
+
+// AppendTags appends what AppendIdentity appends behind the name.
+func AppendTags(dst []byte, tags Tags) []byte {
 	for _, tag := range tags {
 		dst = appendString(dst, tag.Key)
 		dst = appendString(dst, tag.Value)

@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/flopynet/collector/model"
+)
+
+// TestResolveAll resolves series that are in memory, in the catalogue alone and nowhere yet, in one call.
+func TestResolveAll(t *testing.T) {
+	w := newWorld(t, Options{MinChunkSamples: 1})
+	for _, host := range []string{"a", "b"} {
+		w.sample("load", host, worldStart, 1)
+	}
+	stored := make(map[string]model.SeriesID)
+	for _, host := range []string{"a", "b"} {
+		stored[host], _ = w.db.Resolve("load", tagsOf(host))
+	}
+	w.flush()
+	w.restart(false) // nothing of them is in memory now
+	next := w.db.active.Next()
+
+	shared := tagsOf("new")
+	list := []Resolution{
+		{Name: "load", Tags: tagsOf("b")},
+		{Name: "load", Tags: shared},
+		{Name: "cpu", Tags: shared},
+		{Name: "load", Tags: tagsOf("a")},
+		{Name: "cpu", Tags: shared},
+		{Name: "bare"},
+	}
+	if err := w.db.ResolveAll(list); err != nil {
+		t.Fatal(err)
+	}
+	want := []model.SeriesID{stored["b"], next, next + 1, stored["a"], next + 1, next + 2}
+	for i, r := range list {
+		if r.Err != nil || r.ID != want[i] {
+			t.Errorf("series %d is %d, %v, want %d", i, r.ID, r.Err, want[i])
+		}
+		if series, _ := w.db.active.Series(r.ID); series.Name != r.Name || fmt.Sprint(series.Tags) != fmt.Sprint(r.Tags) {
+			t.Errorf("series %d is known as %+v", i, series)
+		}
+	}
+	if err := w.db.ResolveAll(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestResolveAllLimits holds that limits refuse series one by one, as they stand in the list.
+func TestResolveAllLimits(t *testing.T) {
+	for _, c := range []struct {
+		opts  Options
+		limit string
+	}{
+		{Options{MaxSeries: 3}, "max_series"},
+		{Options{MaxNewSeries: 3}, "max_new_series_per_minute"},
+		{Options{MaxSeries: 3, MaxNewSeries: 3}, "max_series"},
+		{Options{MaxSeries: 4, MaxNewSeries: 3}, "max_new_series_per_minute"},
+	} {
+		w := newWorld(t, c.opts)
+		if got := w.resolve("0"); got != "" {
+			t.Fatal(got)
+		}
+		var list []Resolution
+		for _, host := range []string{"1", "0", "2", "1", "3", "4", "2"} {
+			list = append(list, Resolution{Name: "load", Tags: tagsOf(host)})
+		}
+		if err := w.db.ResolveAll(list); err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, r := range list {
+			var limit *LimitError
+			switch {
+			case errors.As(r.Err, &limit):
+				said = append(said, limit.Limit)
+			case r.Err != nil || r.ID == 0:
+				t.Errorf("%d, %v", r.ID, r.Err)
+			default:
+				said = append(said, fmt.Sprint(r.ID))
+			}
+		}
+		if got, want := strings.Join(said, " "), fmt.Sprintf("2 1 3 2 %s %[1]s 3", c.limit); got != want {
+			t.Errorf("%+v: got %s, want %s", c.opts, got, want)
+		}
+		if got := w.db.Stats().SeriesRefused; got != 2 {
+			t.Errorf("%+v: %d refusals are counted", c.opts, got)
+		}
+	}
+}
+
+// TestResolveAllAtOnce lets several callers make the same series at the same time.
+func TestResolveAllAtOnce(t *testing.T) {
+	const callers, series = 4, 1000
+	w := newWorld(t, Options{MaxSeries: series})
+	var lists [callers][]Resolution
+	var wait sync.WaitGroup
+	for number := range lists {
+		for i := range series {
+			host := (i + number*series/callers) % series
+			lists[number] = append(lists[number], Resolution{Name: "load", Tags: tagsOf(fmt.Sprint(host))})
+		}
+		wait.Go(func() {
+			if err := w.db.ResolveAll(lists[number]); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	for number, list := range lists {
+		for i, r := range list {
+			other := lists[0][(i+number*series/callers)%series]
+			if r.Err != nil || r.ID == 0 || r.ID != other.ID {
+				t.Fatalf("caller %d got %d, %v for a series that is %d to the first one", number, r.ID, r.Err, other.ID)
+			}
+		}
+	}
+	if got := w.db.Stats(); got.Series != series || got.SeriesRefused != 0 {
+		t.Errorf("%d series, %d refused", got.Series, got.SeriesRefused)
+	}
+}
