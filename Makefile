@@ -14,7 +14,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-peers bench-tsdb bench-time check-export fuzz clean
+.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export fuzz clean
 
 # A static binary.
 build:
@@ -44,6 +44,10 @@ lint:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem -timeout 60m $$($(GO) list ./... | grep -v /bench/time)
+
+# Has a change cost us our lead over prometheus/tsdb, or bytes, or allocations? Ratios of CPU time, and counts; see docs/decisions/0024.
+bench-smoke:
+	cd bench/tsdb && CGO_ENABLED=0 $(GO) test -count=1 -v -timeout 10m .
 
 # Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
 bench-tsdb:

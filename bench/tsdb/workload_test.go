@@ -61,3 +61,16 @@ var variants = []struct {
 	name  string
 	round func(float64) float64
 }{{"full", full}, {"dec2", dec2}, {"int", math.Floor}}
+
+// rounds returns n rounds of values, one for each of some metrics of all hosts.
+func rounds(n, metrics int, round func(float64) float64) [][]float64 {
+	w := newWalk(hosts*metrics, round)
+	out := make([][]float64, n)
+	for i := range out {
+		out[i] = make([]float64, hosts*metrics)
+		for k := range out[i] {
+			out[i][k] = w.next(k)
+		}
+	}
+	return out
+}
