@@ -48,6 +48,16 @@ func (b *Batch) Add(id model.SeriesID, time int64, value float64) {
 	b.maxID = max(b.maxID, id)
 }
 
+// AddRow is Add for samples of one time: a value for each id.
+func (b *Batch) AddRow(ids []model.SeriesID, time int64, values []float64) {
+	b.ids = append(b.ids, ids...)
+	b.values = append(b.values, values...)
+	for _, id := range ids {
+		b.times = append(b.times, time)
+		b.maxID = max(b.maxID, id)
+	}
+}
+
 // SetUnit records the unit of a series, which must have passed model.CheckUnit; it becomes durable with
 // the batch. The last one written wins.
 func (b *Batch) SetUnit(id model.SeriesID, unit string) {

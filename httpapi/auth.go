@@ -20,6 +20,12 @@ func roleNamed(name string) role { return role(max(0, slices.Index(roleNames[:],
 // keyParameter is the parameter for a key where a browser can't set a header.
 const keyParameter = "api_key"
 
+// userParameter and passwordParameter are those by which clients of InfluxDB give a user, or a key as its password.
+const (
+	userParameter     = "u"
+	passwordParameter = "p"
+)
+
 // keyProtocol and keyProtocolPrefix are the subprotocols of a WebSocket by which a browser sends a key.
 const (
 	keyProtocol       = "collector"
@@ -30,21 +36,29 @@ const (
 // is valid; r.keyGiven then says whether one was tried. Without any keys, whatever is given is ignored.
 func (s *Server) authenticate(r *request, endpoint *route) {
 	if r.locked = s.keys.Any(); r.locked {
-		if sum, given := r.credentials(endpoint.live); given {
+		if sum, given := r.credentials(endpoint); given {
 			r.keyGiven, r.key = true, s.keys.find(sum, r.received)
 		}
 	}
-	if endpoint.live { // it is no parameter of the endpoint's, and nobody needs to see it any more
-		r.http.QueryArgs().Del(keyParameter)
+	args := r.http.QueryArgs() // nobody needs to see a key in them any more
+	if endpoint.live {
+		args.Del(keyParameter)
+	}
+	if endpoint.login {
+		args.Del(userParameter)
+		args.Del(passwordParameter)
 	}
 }
 
 // credentials returns the digest of what the client shows.
-func (r *request) credentials(live bool) (sum digest, given bool) {
+func (r *request) credentials(endpoint *route) (sum digest, given bool) {
 	if header := r.http.Request.Header.Peek(fasthttp.HeaderAuthorization); len(header) > 0 {
 		return r.authorization(string(header))
 	}
-	if !live {
+	if password := r.http.QueryArgs().Peek(passwordParameter); endpoint.login && len(password) > 0 {
+		return r.login(string(r.http.QueryArgs().Peek(userParameter)), string(password)), true
+	}
+	if !endpoint.live {
 		return digest{}, false
 	}
 	for protocol := range bytes.SplitSeq(r.http.Request.Header.Peek(fasthttp.HeaderSecWebSocketProtocol), []byte(",")) {
@@ -63,7 +77,13 @@ func (r *request) authorization(header string) (sum digest, given bool) {
 	scheme, value, _ := strings.Cut(header, " ")
 	value = strings.TrimSpace(value)
 	switch strings.ToLower(scheme) {
-	case "bearer", "token":
+	case "bearer":
+		return digestOf(value), true
+	case "token":
+		// Clients that know InfluxDB 2 spell a user of InfluxDB 1 as user:password.
+		if user, password, ok := strings.Cut(value, ":"); ok && r.server.keys.find(digestOf(value), r.received) == nil {
+			return r.login(user, password), true
+		}
 		return digestOf(value), true
 	case "basic":
 		pair, err := base64.StdEncoding.DecodeString(value)
@@ -71,12 +91,18 @@ func (r *request) authorization(header string) (sum digest, given bool) {
 		if err != nil || !ok {
 			return digest{}, true
 		}
-		if sum := digestOfPair(user, password); r.server.keys.find(sum, r.received) != nil {
-			return sum, true
-		}
-		return digestOf(password), true
+		return r.login(user, password), true
 	}
 	return digest{}, true
+}
+
+// login returns the digest of a user's name with the password if there is such a pair; else that of a key which was
+// given as the password.
+func (r *request) login(user, password string) digest {
+	if sum := digestOfPair(user, password); r.server.keys.find(sum, r.received) != nil {
+		return sum
+	}
+	return digestOf(password)
 }
 
 // keyName returns the name of the key that the request was made with; "" if the server has no keys, or if

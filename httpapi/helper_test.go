@@ -181,7 +181,14 @@ func (r reply) wantError(t testing.TB, status int, code string) envelope {
 	var answer struct {
 		Error envelope `json:"error"`
 	}
-	if err := json.Unmarshal(r.body, &answer); err != nil {
+	var text struct {
+		Error string `json:"error"`
+	}
+	err := json.Unmarshal(r.body, &answer)
+	if json.Unmarshal(r.body, &text) == nil && text.Error != "" { // as clients of InfluxDB 1 want it
+		err = json.Unmarshal(r.body, &answer.Error)
+	}
+	if err != nil {
 		t.Fatalf("%d: %v in %q", r.status, err, r.body)
 	}
 	if r.status != status || answer.Error.Code != code {

@@ -37,6 +37,8 @@ type request struct {
 	held       *engine.Hold // memory of the answer; nil: none worth counting
 	cause      error        // of a 503 or 504 that somebody waited for; for the log
 	route      string       // its pattern; "": it came to none
+
+	failure func(r *request, failure *apiError) []byte // see route
 }
 
 const headerRequestID = "X-Request-ID"
@@ -84,7 +86,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 func (s *Server) wrap(endpoint route) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		r := ctx.UserValue(requestKey{}).(*request)
-		r.route = endpoint.path
+		r.route, r.failure = endpoint.path, endpoint.failure
 		r.asks = endpoint.query && !endpoint.mutates
 		if err := s.admit(r, &endpoint); err != nil {
 			r.fail(err)
@@ -164,7 +166,21 @@ func (r *request) fail(err error) {
 		r.challenge()
 	}
 	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
-	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+	r.respondFailure(failure)
+}
+
+// respondFailure answers with the envelope of a failure.
+func (r *request) respondFailure(failure *apiError) {
+	spell := r.failure
+	if spell == nil {
+		spell = (*request).envelope
+	}
+	r.respond(failure.status, typeJSON, spell(r, failure))
+}
+
+// envelope is the common envelope of a failure.
+func (r *request) envelope(failure *apiError) []byte {
+	return failure.appendEnvelope(nil, r.id, r.received.UnixNano())
 }
 
 // classify finds the answer to an error, and sees to it that the log tells what the client won't learn.
@@ -189,8 +205,7 @@ func (r *request) failPanic(cause any, stack []byte) {
 	r.http.Response.ResetBody()
 	r.http.Response.Header.Del(fasthttp.HeaderContentEncoding)
 	r.http.SetConnectionClose()
-	failure := newError(fasthttp.StatusInternalServerError, internalMessage)
-	r.respond(failure.status, typeJSON, failure.appendEnvelope(nil, r.id, r.received.UnixNano()))
+	r.respondFailure(newError(fasthttp.StatusInternalServerError, internalMessage))
 }
 
 // requestID returns the client's X-Request-ID if it may be used, else a new one.

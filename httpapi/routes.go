@@ -19,8 +19,12 @@ type route struct {
 	role    role   // what a client must be allowed to, once there are keys
 	mutates bool   // it changes something: closed to foreign web pages
 	live    bool   // a WebSocket or server-sent events: likewise, and a key may come as browsers can send it there
+	login   bool   // a key may also come in the parameters u and p, as clients of InfluxDB send it
 	query   bool   // it counts among the queries that /system/performance tells of
 	handler handler
+
+	// failure spells a failure in another way than the common envelope; nil: it doesn't.
+	failure func(r *request, failure *apiError) []byte
 }
 
 // role is what a key allows; each includes those before it.
@@ -39,7 +43,7 @@ var bases = [...]string{"", "/api/v1"}
 
 // allRoutes lists every endpoint.
 func allRoutes() []route {
-	return slices.Concat(writeRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
+	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
 		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
 		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes())
 }

@@ -1,0 +1,214 @@
+package lineproto
+
+import (
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/rawcache"
+	"github.com/flopynet/collector/model"
+)
+
+// valueField is the key of the field whose metric has the name of the measurement alone.
+const valueField = "value"
+
+// learnt is what becomes of the entry of a line once its fields are resolved.
+type learnt struct {
+	keys    []byte // raw field keys in a row, each with its =
+	ends    []int  // of the keys
+	ids     []model.SeriesID
+	classes []*engine.RetentionClass
+	from    int // fields that the entry had
+}
+
+func (l *learnt) begin(e *entry) {
+	l.keys, l.ends, l.ids, l.classes, l.from = l.keys[:0], l.ends[:0], l.ids[:0], l.classes[:0], 0
+	if e == nil {
+		return
+	}
+	for i, name := range e.names {
+		l.add([]byte(name), e.ids[i], e.classOf(i))
+	}
+	l.from = len(e.ids)
+}
+
+// add adds a field, unless it is one of many or there already.
+func (l *learnt) add(key []byte, id model.SeriesID, class *engine.RetentionClass) {
+	if len(l.ids) >= maxEntryFields || slices.Contains(l.ids, id) {
+		return
+	}
+	l.keys = append(l.keys, key...)
+	l.ends = append(l.ends, len(l.keys))
+	l.ids = append(l.ids, id)
+	l.classes = append(l.classes, class)
+}
+
+func (l *learnt) release() {
+	if cap(l.keys) > maxReusedBytes {
+		l.keys = nil
+	}
+	clear(l.classes[:cap(l.classes)])
+}
+
+// take adds what the line's fields have to the batch, at this time.
+func (d *Decoder) take(node *rawcache.Node[entry], slot int, ns int64) {
+	l := &d.line
+	var e *entry
+	source := l.source
+	if node != nil {
+		e, source = &node.Entry, node.Entry.source
+	}
+	if d.permit != nil && !d.permit(source) {
+		d.refuseLine(d.start, d.fault("the source is %s, which the key may not write as", clip([]byte(source))))
+		return
+	}
+	same, bad := d.classify(e)
+	if bad != nil {
+		d.refuseLine(d.start, bad)
+		return
+	}
+	if same != nil && !d.isGood(same, ns) {
+		d.refuseLine(d.start, d.faultOf(d.resolver.CheckTime(*same, ns)))
+		return
+	}
+	l.learnt.begin(e)
+	for i := range l.fields {
+		if d.takeField(e, &l.fields[i], ns); d.err != nil {
+			return
+		}
+	}
+	d.learn(node, slot)
+}
+
+// classify finds the names and classes of the line's fields, as far as they can be stored. It returns the class
+// that all have, nil if they differ. A fault is that of a line of which only fields were known.
+func (d *Decoder) classify(e *entry) (same *engine.RetentionClass, bad *fault) {
+	l := &d.line
+	first, apart := true, e == nil // whether the identity has been taken apart
+	for i := range l.fields {
+		f := &l.fields[i]
+		switch {
+		case f.kind != kindNumber:
+			continue
+		case f.known >= 0:
+			f.class = e.classOf(f.known)
+		default:
+			if !apart {
+				if bad := d.identity(e.key); bad != nil {
+					return nil, bad
+				}
+				apart = true
+			}
+			f.name = l.metric(f.key)
+			f.class = d.share(d.resolver.RetentionClassOf(f.name, l.source))
+		}
+		if first {
+			same, first = f.class, false
+		} else if same != f.class {
+			same = nil
+		}
+	}
+	return same, nil
+}
+
+// metric returns the name of the metric of a field, given by its raw key.
+func (l *line) metric(key []byte) string {
+	field := unescape(string(key[:len(key)-1]), isEscaped)
+	if field == valueField {
+		return l.measurement
+	}
+	return l.measurement + "_" + field
+}
+
+// share returns the one copy of a class.
+func (d *Decoder) share(class engine.RetentionClass) *engine.RetentionClass {
+	if d.lastClass == nil || *d.lastClass != class {
+		d.lastClass = d.table.Share(class)
+	}
+	return d.lastClass
+}
+
+// isGood reports whether a sample of this time can be written to a series of the class.
+func (d *Decoder) isGood(class *engine.RetentionClass, ns int64) bool {
+	if ns == d.checkedTime && class == d.checkedClass {
+		return true
+	}
+	if d.resolver.CheckTime(*class, ns) != nil {
+		return false
+	}
+	d.checkedTime, d.checkedClass = ns, class
+	return true
+}
+
+// takeField adds a field's sample to the batch, or refuses it.
+func (d *Decoder) takeField(e *entry, f *field, ns int64) {
+	switch f.kind {
+	case kindString:
+		d.refuseField(f.key, d.fault("the value is a string, want a number or a boolean"))
+		return
+	case kindTooBig:
+		d.refuseField(f.key, d.fault("the value is out of range of its type"))
+		return
+	}
+	if !d.isGood(f.class, ns) {
+		d.refuseField(f.key, d.faultOf(d.resolver.CheckTime(*f.class, ns)))
+		return
+	}
+	var id model.SeriesID
+	if f.known >= 0 {
+		id = e.ids[f.known]
+	} else {
+		var ok bool
+		if id, ok = d.resolve(f); !ok {
+			return
+		}
+		d.line.learnt.add(f.key, id, f.class)
+	}
+	if d.report.Accepted >= maxSamples {
+		d.err = &engine.LimitError{Limit: "samples of a request", Max: maxSamples, Advice: "send them in several requests"}
+		return
+	}
+	d.batch.Add(id, ns, f.value)
+	d.report.Accepted++
+}
+
+// resolve has the engine give an id to a field's series, or refuses the field.
+func (d *Decoder) resolve(f *field) (id model.SeriesID, ok bool) {
+	err := model.CheckSeries(f.name, nil) // the tags have been checked
+	if err == nil {
+		id, err = d.resolver.Resolve(f.name, d.line.tags)
+	}
+	switch {
+	case err == nil:
+		return id, true
+	case isOfSeries(err):
+		d.refuseField(f.key, d.faultOf(err))
+	default:
+		d.err = err
+	}
+	return 0, false
+}
+
+// learn puts what was learnt about the line into the cache.
+func (d *Decoder) learn(node *rawcache.Node[entry], slot int) {
+	l := &d.line.learnt
+	if len(l.ids) == l.from || node == nil && len(d.line.key) > maxKeyBytes || len(l.keys) > maxKeyBytes {
+		return
+	}
+	e := entry{ids: slices.Clone(l.ids), class: l.classes[0]}
+	if slices.ContainsFunc(l.classes, func(class *engine.RetentionClass) bool { return class != e.class }) {
+		e.class, e.classes = nil, slices.Clone(l.classes)
+	}
+	names, shared := d.cache.layouts.share(l.keys, l.ends)
+	e.names = names
+	if node != nil {
+		e.key, e.source = node.Entry.key, node.Entry.source
+		d.table.Replace(slot, node, e, e.size(shared))
+		return
+	}
+	e.key, e.source = string(d.line.key), d.line.source
+	_, slot = d.table.Insert(xxhash.Sum64(d.line.key), e, e.size(shared))
+	d.table.SetSuccessor(d.lastSlot, slot)
+	d.lastSlot = slot
+}

@@ -1,0 +1,194 @@
+package rawcache
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flopynet/collector/engine"
+)
+
+// Cache holds entries of one of the engine's epochs. A later epoch gets a new table, so that a request which
+// began in the earlier can't leave an id there that was dropped since. It is safe for concurrent use and readers
+// never wait.
+type Cache[E any] struct {
+	options Options
+	current atomic.Pointer[Table[E]]
+}
+
+// Options bounds a Cache. The zero value gives the defaults.
+type Options struct {
+	MaxEntries int   // rounded up to a power of two; 0: 131,072
+	MaxBytes   int64 // of the entries; 0: 32 MiB
+}
+
+// Table is the contents of a Cache. Its memory is bounded by Options.
+//
+// Slots form sets of setWays; an entry may be in any slot of the set that its hash picks. Entries never
+// change; a slot is filled and replaced atomically. The guesses are slot numbers rather than pointers, so
+// that they keep no replaced entry alive.
+type Table[E any] struct {
+	epoch    uint64 // all entries were resolved in it or later
+	maxBytes int64  // of the entries
+	shift    uint   // of a hash, to the number of its set
+
+	slots   []atomic.Pointer[Node[E]]
+	next    []atomic.Uint32 // slot + 1 of the entry that came after this slot's; 0: none yet
+	bytes   atomic.Int64    // held by entries
+	hand    atomic.Uint64   // goes round the slots to free bytes
+	victims atomic.Uint64   // goes round the slots of full sets
+
+	mu      sync.Mutex
+	classes map[engine.RetentionClass]*engine.RetentionClass // that entries share
+}
+
+// Node is an entry in a table. It must not be changed.
+type Node[E any] struct {
+	Entry E
+	hash  uint64
+	size  int64
+}
+
+// NoSlot is the slot of what is not in a table.
+const NoSlot = -1
+
+const setWays = 8
+
+// New returns an empty cache.
+func New[E any](options Options) *Cache[E] {
+	if options.MaxEntries <= 0 {
+		options.MaxEntries = 128 << 10
+	}
+	if options.MaxBytes <= 0 {
+		options.MaxBytes = 32 << 20
+	}
+	c := &Cache[E]{options: options}
+	c.current.Store(c.newTable(0))
+	return c
+}
+
+func (c *Cache[E]) newTable(epoch uint64) *Table[E] {
+	setBits := bits.Len(uint((max(c.options.MaxEntries, 2*setWays) - 1) / setWays))
+	slots := setWays << setBits
+	return &Table[E]{
+		epoch:    epoch,
+		maxBytes: c.options.MaxBytes,
+		shift:    uint(64 - setBits),
+		slots:    make([]atomic.Pointer[Node[E]], slots),
+		next:     make([]atomic.Uint32, slots),
+		classes:  make(map[engine.RetentionClass]*engine.RetentionClass),
+	}
+}
+
+// At returns the table of an epoch that was read just now, or of a later one.
+func (c *Cache[E]) At(epoch uint64) *Table[E] {
+	for {
+		t := c.current.Load()
+		if t.epoch >= epoch {
+			return t
+		}
+		if next := c.newTable(epoch); c.current.CompareAndSwap(t, next) {
+			return next
+		}
+	}
+}
+
+// Epoch is the one in which, or after which, all that the table holds was resolved.
+func (t *Table[E]) Epoch() uint64 { return t.epoch }
+
+// Share returns the one copy of a class that all of its series share, so that it is compared as an address.
+func (t *Table[E]) Share(class engine.RetentionClass) *engine.RetentionClass {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	shared := t.classes[class]
+	if shared == nil {
+		shared = &class
+		t.classes[class] = shared
+	}
+	return shared
+}
+
+// Successor returns the entry that came after the slot's the last time, and its slot; nil if there is none.
+func (t *Table[E]) Successor(slot int) (*Node[E], int) {
+	if slot == NoSlot {
+		return nil, NoSlot
+	}
+	next := int(t.next[slot].Load()) - 1
+	if next == NoSlot {
+		return nil, NoSlot
+	}
+	return t.slots[next].Load(), next
+}
+
+// SetSuccessor remembers that next came after slot.
+func (t *Table[E]) SetSuccessor(slot, next int) {
+	if slot != NoSlot && t.next[slot].Load() != uint32(next+1) {
+		t.next[slot].Store(uint32(next + 1))
+	}
+}
+
+// Find looks for the entry with this hash that matches; nil if there is none.
+func (t *Table[E]) Find(hash uint64, matches func(*E) bool) (*Node[E], int) {
+	first := int(hash>>t.shift) * setWays
+	for slot := first; slot < first+setWays; slot++ {
+		if n := t.slots[slot].Load(); n != nil && n.hash == hash && matches(&n.Entry) {
+			return n, slot
+		}
+	}
+	return nil, NoSlot
+}
+
+// Insert adds an entry that was not found and takes so many bytes, in place of another one if its set is full.
+func (t *Table[E]) Insert(hash uint64, entry E, size int64) (*Node[E], int) {
+	n := &Node[E]{Entry: entry, hash: hash, size: size}
+	slot := t.victim(int(hash>>t.shift) * setWays)
+	t.count(t.slots[slot].Swap(n), n)
+	t.shrink(slot)
+	return n, slot
+}
+
+// Replace puts an entry with the same hash in the place of one, and reports whether that was still there.
+func (t *Table[E]) Replace(slot int, old *Node[E], entry E, size int64) bool {
+	n := &Node[E]{Entry: entry, hash: old.hash, size: size}
+	if !t.slots[slot].CompareAndSwap(old, n) {
+		return false
+	}
+	t.count(old, n)
+	t.shrink(slot)
+	return true
+}
+
+// victim picks a slot of the set that begins at first: a free one if there is one.
+func (t *Table[E]) victim(first int) int {
+	for slot := first; slot < first+setWays; slot++ {
+		if t.slots[slot].Load() == nil {
+			return slot
+		}
+	}
+	return first + int(t.victims.Add(1)%setWays)
+}
+
+// shrink frees slots, other than the one given, while there are too many bytes.
+func (t *Table[E]) shrink(slot int) {
+	for range t.slots {
+		if t.bytes.Load() <= t.maxBytes {
+			return
+		}
+		freed := int(t.hand.Add(1) % uint64(len(t.slots)))
+		if freed != slot {
+			t.count(t.slots[freed].Swap(nil), nil)
+		}
+	}
+}
+
+// count keeps the sum of bytes when an entry, or nil, takes the place of another.
+func (t *Table[E]) count(removed, added *Node[E]) {
+	var change int64
+	if added != nil {
+		change = added.size
+	}
+	if removed != nil {
+		change -= removed.size
+	}
+	t.bytes.Add(change)
+}
