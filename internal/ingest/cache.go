@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"math/bits"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -36,9 +35,11 @@ type table struct {
 
 	slots   []atomic.Pointer[entry]
 	next    []atomic.Uint32 // slot + 1 of the entry that came after this slot's; 0: none yet
-	bytes   atomic.Int64    // held by entries
-	hand    atomic.Uint64   // goes round the slots to free bytes
-	victims atomic.Uint64   // goes round the slots of full sets
+	texts   texts
+	bytes   atomic.Int64  // held by entries, beside their texts
+	hand    atomic.Uint64 // goes round the slots to free bytes
+	victims atomic.Uint64 // goes round the slots of full sets
+	asked   atomic.Uint64 // how many wanted to be let in while there was no room
 
 	mu      sync.Mutex
 	classes map[engine.RetentionClass]*engine.RetentionClass // that entries share
@@ -46,8 +47,8 @@ type table struct {
 
 // CacheOptions bounds a Cache. The zero value gives the defaults.
 type CacheOptions struct {
-	MaxEntries int   // rounded up to a power of two; 0: 131,072
-	MaxBytes   int64 // of the entries; 0: 32 MiB
+	MaxEntries int   // rounded up to a power of two; 0: 524,288
+	MaxBytes   int64 // of the entries and their texts; 0: 32 MiB, some 350,000 series of hosts with ten metrics
 }
 
 const (
@@ -56,8 +57,12 @@ const (
 	// maxEntryBytes is the length of raw text above which a series is not cached.
 	maxEntryBytes = 4 << 10
 
-	// entryOverhead is what an entry takes beside its text.
-	entryOverhead = 104
+	// entryBytes is what an entry takes beside its texts.
+	entryBytes = 64
+
+	// admitOne of so many is let in where there is no room: of more series than fit, written in turn, most of those
+	// that are there then stay, where each would push out the next otherwise, and none be found.
+	admitOneOf = 8
 
 	noSlot = -1
 )
@@ -68,16 +73,25 @@ type entry struct {
 	hash   uint64
 	id     model.SeriesID
 	class  *engine.RetentionClass
-	name   string
-	source string
-	tags   string
+	name   *text
+	source *text
+	tags   *text
 	unit   string // that the engine is known to have; "": none is
 }
+
+// rawSeries is a series as it stands in a body: its texts, nil for what is absent, and their hashes.
+type rawSeries struct {
+	name, source, tags             []byte
+	nameHash, sourceHash, tagsHash uint64
+}
+
+// hash combines the hashes of the texts.
+func (s *rawSeries) hash() uint64 { return (s.tagsHash*31+s.nameHash)*31 + s.sourceHash }
 
 // NewCache returns an empty cache.
 func NewCache(options CacheOptions) *Cache {
 	if options.MaxEntries <= 0 {
-		options.MaxEntries = 128 << 10
+		options.MaxEntries = 512 << 10
 	}
 	if options.MaxBytes <= 0 {
 		options.MaxBytes = 32 << 20
@@ -125,19 +139,18 @@ func (t *table) share(class engine.RetentionClass) *engine.RetentionClass {
 	return shared
 }
 
-// hashSeries combines the hashes of the three texts.
-func hashSeries(name, source, tags uint64) uint64 { return (tags*31+name)*31 + source }
-
 func hashText(raw []byte) uint64 { return xxhash.Sum64(raw) }
 
 // matches compares all of the texts.
-func (e *entry) matches(name, source, tags []byte) bool {
-	return e.name == string(name) && e.source == string(source) && e.tags == string(tags)
+func (e *entry) matches(s *rawSeries) bool {
+	return e.name.value == string(s.name) && e.source.value == string(s.source) && e.tags.value == string(s.tags)
 }
 
-func (e *entry) size() int64 {
-	return int64(entryOverhead + len(e.name) + len(e.source) + len(e.tags) + len(e.unit))
-}
+// size is what the entry takes beside its shared texts.
+func (e *entry) size() int64 { return int64(entryBytes + len(e.unit)) }
+
+// held is what all entries take, with their texts.
+func (t *table) held() int64 { return t.bytes.Load() + t.texts.bytes.Load() }
 
 // successor returns the entry that came after the slot's the last time, and its slot.
 func (t *table) successor(slot int) (*entry, int) {
@@ -159,47 +172,55 @@ func (t *table) setSuccessor(slot, next int) {
 }
 
 // find looks for a series.
-func (t *table) find(hash uint64, name, source, tags []byte) (*entry, int) {
+func (t *table) find(s *rawSeries) (*entry, int) {
+	hash := s.hash()
 	first := int(hash>>t.shift) * setWays
 	for slot := first; slot < first+setWays; slot++ {
-		if e := t.slots[slot].Load(); e != nil && e.hash == hash && e.matches(name, source, tags) {
+		if e := t.slots[slot].Load(); e != nil && e.hash == hash && e.matches(s) {
 			return e, slot
 		}
 	}
 	return nil, noSlot
 }
 
-// insert adds a series that was not found, in place of another one if its set is full. It returns nil and
-// noSlot if the texts are too long to be kept.
-func (t *table) insert(hash uint64, series resolved, name, source, tags []byte) (*entry, int) {
-	length := len(name) + len(source) + len(tags)
-	if length > maxEntryBytes {
+// insert adds a series that was not found. It returns nil and noSlot if the texts are too long to be kept, or if
+// there is no room and the series isn't let in.
+func (t *table) insert(s *rawSeries, series resolved) (*entry, int) {
+	if len(s.name)+len(s.source)+len(s.tags) > maxEntryBytes {
 		return nil, noSlot
 	}
-	var text strings.Builder
-	text.Grow(length)
-	text.Write(name)
-	text.Write(source)
-	text.Write(tags)
-	whole := text.String()
+	hash := s.hash()
+	slot := t.place(int(hash>>t.shift) * setWays)
+	if slot == noSlot {
+		return nil, noSlot
+	}
 	e := &entry{
 		hash: hash, id: series.id, class: series.class,
-		name:   whole[:len(name)],
-		source: whole[len(name) : len(name)+len(source)],
-		tags:   whole[len(name)+len(source):],
+		name:   t.texts.share(s.name, s.nameHash),
+		source: t.texts.share(s.source, s.sourceHash),
+		tags:   t.texts.share(s.tags, s.tagsHash),
 	}
-	slot := t.victim(int(hash>>t.shift) * setWays)
-	t.count(t.slots[slot].Swap(e), e)
+	t.bytes.Add(e.size())
+	t.drop(t.slots[slot].Swap(e))
 	t.shrink(slot)
 	return e, slot
 }
 
-// victim picks a slot of the set that begins at first: a free one if there is one.
-func (t *table) victim(first int) int {
-	for slot := first; slot < first+setWays; slot++ {
+// place picks a slot of the set that begins at first: a free one if there is one, or that of an entry that is to go,
+// or none.
+func (t *table) place(first int) int {
+	free := noSlot
+	for slot := first; slot < first+setWays && free == noSlot; slot++ {
 		if t.slots[slot].Load() == nil {
-			return slot
+			free = slot
 		}
+	}
+	hasRoom := free != noSlot && t.held() < t.maxBytes
+	switch {
+	case !hasRoom && t.asked.Add(1)%admitOneOf != 0:
+		return noSlot
+	case free != noSlot:
+		return free
 	}
 	return first + int(t.victims.Add(1)%setWays)
 }
@@ -207,26 +228,25 @@ func (t *table) victim(first int) int {
 // shrink frees slots, other than the one given, while there are too many bytes.
 func (t *table) shrink(slot int) {
 	for range t.slots {
-		if t.bytes.Load() <= t.maxBytes {
+		if t.held() <= t.maxBytes {
 			return
 		}
 		freed := int(t.hand.Add(1) % uint64(len(t.slots)))
 		if freed != slot {
-			t.count(t.slots[freed].Swap(nil), nil)
+			t.drop(t.slots[freed].Swap(nil))
 		}
 	}
 }
 
-// count keeps the sum of bytes when an entry, or nil, takes the place of another.
-func (t *table) count(removed, added *entry) {
-	var change int64
-	if added != nil {
-		change = added.size()
+// drop lets go of what an entry that was taken out of its slot held. It may be nil.
+func (t *table) drop(e *entry) {
+	if e == nil {
+		return
 	}
-	if removed != nil {
-		change -= removed.size()
+	t.bytes.Add(-e.size())
+	for _, text := range [...]*text{e.name, e.source, e.tags} {
+		t.texts.release(text)
 	}
-	t.bytes.Add(change)
 }
 
 // setUnit records that the engine has made the unit durable for the series of an entry that was in the
@@ -246,7 +266,7 @@ func (t *table) setUnit(slot int, seen *entry, unit string) {
 			changed.unit = ""
 		}
 		if t.slots[slot].CompareAndSwap(now, &changed) {
-			t.count(now, &changed)
+			t.bytes.Add(changed.size() - now.size()) // the texts have changed hands
 			t.shrink(slot)
 			return
 		}

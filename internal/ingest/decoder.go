@@ -97,7 +97,11 @@ type Decoder struct {
 	samples []model.Sample // of the metric, if it has several
 	scratch []byte         // unescaped text
 	parts   []span         // of scratch: alternately a key of the tags and its value
-	tags    model.Tags
+	tags    model.Tags     // of the last series that was taken apart
+
+	// Where tags are from, raw; valid if hasTaken.
+	hasTaken               bool
+	takenTags, takenSource []byte
 }
 
 // errRestart says that the body has to be outlined before its metrics can be read.
@@ -173,6 +177,7 @@ func (d *Decoder) reset() {
 	d.lastSlot = noSlot
 	d.lastTags, d.lastTime, d.hashed = span{}, span{}, false
 	d.checkedClass = nil
+	d.hasTaken, d.takenTags, d.takenSource = false, nil, nil
 }
 
 // release lets go of the body and of buffers that have become large.
@@ -186,6 +191,7 @@ func (d *Decoder) release() {
 		d.scratch = nil
 	}
 	clear(d.tags[:cap(d.tags)])
+	d.hasTaken, d.takenTags, d.takenSource = false, nil, nil
 }
 
 // stop ends the walk.

@@ -118,8 +118,8 @@ func (d *Decoder) metricMember(i int) (member *span, value int) {
 // walkName skips the name at i: at one stride if it is the expected one.
 func (d *Decoder) walkName(i int) int {
 	m := &d.metric
-	if m.sameName = m.expected != nil && d.hasPrefix(i, m.expected.name); m.sameName {
-		return i + len(m.expected.name)
+	if m.sameName = m.expected != nil && d.hasPrefix(i, m.expected.name.value); m.sameName {
+		return i + len(m.expected.name.value)
 	}
 	return d.skipValue(i)
 }
@@ -129,9 +129,9 @@ func (d *Decoder) walkName(i int) int {
 func (d *Decoder) walkTags(i int) int {
 	m := &d.metric
 	m.lastTags = false
-	m.sameTags = m.expected != nil && m.expected.tags != "" && d.hasPrefix(i, m.expected.tags)
+	m.sameTags = m.expected != nil && m.expected.tags.value != "" && d.hasPrefix(i, m.expected.tags.value)
 	if m.sameTags {
-		return i + len(m.expected.tags)
+		return i + len(m.expected.tags.value)
 	}
 	last := d.lastTags
 	if length := last.end - last.start; length > 0 && d.at(i) == '{' && len(d.text)-i >= length &&

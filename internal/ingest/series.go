@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,7 +27,6 @@ type pendingUnit struct {
 // series returns the id of the series of the metric at hand. stored is false if the metric was rejected or,
 // with ok false, if the walk is to stop.
 func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
-	m := &d.metric
 	tags, valid := d.rawTags()
 	if !valid {
 		return 0, false, true
@@ -38,7 +38,8 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 	if d.permit != nil && !d.permitted(source) {
 		return 0, false, true
 	}
-	found, slot := d.lookUp(tags, source, sourceHash)
+	var text rawSeries
+	found, slot := d.lookUp(&text, tags, source, sourceHash)
 	unit, changed, valid := d.changedUnit(found)
 	if !valid {
 		return 0, false, true
@@ -57,8 +58,7 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 		if !stored {
 			return 0, false, ok
 		}
-		hash := hashSeries(hashText(d.raw(m.name)), sourceHash, d.tagsHash(tags))
-		if found, slot = d.table.insert(hash, series, d.raw(m.name), source, tags); found == nil {
+		if found, slot = d.table.insert(&text, series); found == nil {
 			found = &entry{id: series.id}
 		}
 	}
@@ -73,14 +73,16 @@ func (d *Decoder) series() (id model.SeriesID, stored, ok bool) {
 	return found.id, true, true
 }
 
-// lookUp finds the series in the cache: where it was expected, or anywhere.
-func (d *Decoder) lookUp(tags, source []byte, sourceHash uint64) (*entry, int) {
+// lookUp finds the series in the cache: where it was expected, or anywhere. It fills in text only for the latter.
+func (d *Decoder) lookUp(text *rawSeries, tags, source []byte, sourceHash uint64) (*entry, int) {
 	m := &d.metric
-	if e := m.expected; e != nil && m.sameName && (m.sameTags || tags == nil && e.tags == "") && e.source == string(source) {
+	if e := m.expected; e != nil && m.sameName && (m.sameTags || tags == nil && e.tags.value == "") && e.source.value == string(source) {
 		return e, m.slot
 	}
 	name := d.raw(m.name)
-	return d.table.find(hashSeries(hashText(name), sourceHash, d.tagsHash(tags)), name, source, tags)
+	*text = rawSeries{name: name, source: source, tags: tags,
+		nameHash: hashText(name), sourceHash: sourceHash, tagsHash: d.tagsHash(tags)}
+	return d.table.find(text)
 }
 
 // rawTags returns the tags object, nil if there is none, or rejects the metric.
@@ -195,53 +197,68 @@ type resolved struct {
 // resolve takes the name, the source and the tags apart and has the engine give them an id, unless there is
 // nothing to be written to it. stored and ok are as those of series.
 func (d *Decoder) resolve(rawTags, rawSource []byte) (series resolved, stored, ok bool) {
-	name, tags, err := d.identity(rawTags, rawSource)
-	if err == nil {
-		err = model.CheckSeries(name, tags)
-	}
+	name, err := d.identity(rawTags, rawSource)
 	if err != nil {
 		return series, false, d.rejectSeries(err)
 	}
-	series.class = d.table.share(d.resolver.RetentionClassOf(name, tags.Get(model.SourceKey)))
+	series.class = d.table.share(d.resolver.RetentionClassOf(name, d.tags.Get(model.SourceKey)))
 	if !d.checkTimes(series.class) {
 		return series, false, true
 	}
-	if series.id, err = d.resolver.Resolve(name, tags); err != nil {
+	if series.id, err = d.resolver.Resolve(name, d.tags); err != nil {
 		return series, false, d.rejectSeries(err)
 	}
 	return series, true, true
 }
 
-// identity returns the name and the normalized tags, with the source. The strings are parts of one fresh
-// string; the slice is used again.
-func (d *Decoder) identity(rawTags, rawSource []byte) (name string, tags model.Tags, err error) {
+// identity returns the name and leaves the normalized tags, with the source, in tags. New series mostly come several
+// with the same tags, which are taken apart only once.
+func (d *Decoder) identity(rawTags, rawSource []byte) (name string, err error) {
+	if d.hasTaken && bytes.Equal(rawTags, d.takenTags) && bytes.Equal(rawSource, d.takenSource) {
+		name = d.textOf(d.raw(d.metric.name))
+		return name, model.CheckSeries(name, nil)
+	}
+	d.hasTaken = false
+	if err := d.takeTags(rawTags, rawSource); err != nil {
+		return "", err
+	}
+	name = d.textOf(d.raw(d.metric.name))
+	if err := model.CheckSeries(name, d.tags); err != nil {
+		return "", err
+	}
+	d.hasTaken, d.takenTags, d.takenSource = true, rawTags, rawSource
+	return name, nil
+}
+
+// takeTags fills tags. The strings are parts of one fresh string; the slice is used again. A source that is given
+// isn't empty, so that one that is empty is the default one.
+func (d *Decoder) takeTags(rawTags, rawSource []byte) error {
 	d.scratch, d.parts = d.scratch[:0], d.parts[:0]
 	if err := d.readTags(rawTags); err != nil {
-		return "", nil, err
+		return err
 	}
-	nameAt := d.addText(d.raw(d.metric.name))
 	source := DefaultSource
 	sourceAt := d.addText(rawSource)
 
 	whole := string(d.scratch)
-	tags = d.tags[:0]
+	tags := d.tags[:0]
 	for i := 0; i < len(d.parts); i += 2 {
 		key, value := d.parts[i], d.parts[i+1]
 		tags = append(tags, model.Tag{Key: whole[key.start:key.end], Value: whole[value.start:value.end]})
 	}
 	tags = model.Normalize(tags)
+	d.tags = tags
 	if i := slices.IndexFunc(tags, func(tag model.Tag) bool { return tag.Key == model.SourceKey }); i >= 0 {
 		if tags.Get(exportedSource) != "" {
-			return "", nil, &tagsError{"tags has " + exportedSource + " and also source, which would become " + exportedSource}
+			return &tagsError{"tags has " + exportedSource + " and also source, which would become " + exportedSource}
 		}
 		tags[i].Key = exportedSource
 	}
 	if rawSource != nil {
 		source = whole[sourceAt.start:sourceAt.end]
 	}
-	tags = append(tags, model.Tag{Key: model.SourceKey, Value: source})
-	d.tags = tags
-	return whole[nameAt.start:nameAt.end], model.Normalize(tags), nil
+	d.tags = model.Normalize(append(tags, model.Tag{Key: model.SourceKey, Value: source}))
+	return nil
 }
 
 // addText appends the text of a string, given raw, to scratch and returns where it is there.
