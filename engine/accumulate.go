@@ -101,14 +101,14 @@ func (a *accumulator) addRun(group int, state *seriesState, times []int64, value
 	}
 }
 
-// addScaled is addRun for samples of [from, to) whose values are integers, divided by a power of ten. The
-// sum of any of these must be in the range of int64.
-func (a *accumulator) addScaled(group int, times, integers []int64, scale chunk.Scale) {
-	for len(times) > 0 {
-		bucket := a.bucketOf(times[0])
-		n := a.runLength(bucket, times)
-		a.partial(group, bucket).addScaled(a.needs, times[:n], integers[:n], scale)
-		times, integers = times[n:], integers[n:]
+// addScaled is addRun for those of the samples that are of [from, to).
+func (a *accumulator) addScaled(group int, s *chunk.Scaled, from, to int64) {
+	at := scaledBefore(s, 0, from)
+	for end := scaledBefore(s, at, to); at < end; {
+		bucket := a.bucketOf(scaledTime(s, at))
+		next := scaledBefore(s, at, min(a.edges[bucket+1], to))
+		a.partial(group, bucket).addScaled(a.needs, s, at, next)
+		at = next
 	}
 }
 

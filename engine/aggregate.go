@@ -158,7 +158,15 @@ func finish(r *AggregateRequest, groups []model.Tags, total *accumulator) []Grou
 
 // finishGroup computes the functions of a group's buckets that have samples.
 func finishGroup(r *AggregateRequest, tags model.Tags, pages [][]partial) Group {
-	g := Group{Tags: tags}
+	buckets := 0
+	for _, partials := range pages {
+		for i := range partials {
+			if partials[i].count > 0 {
+				buckets++
+			}
+		}
+	}
+	g := Group{Tags: tags, Buckets: make([]int, 0, buckets), Values: make([]float64, 0, buckets*len(r.Functions))}
 	for page, partials := range pages {
 		for i := range partials {
 			p := &partials[i]

@@ -92,7 +92,11 @@ func (q *aggregation) pinned(ctx context.Context, begin, end int, total *accumul
 		tasks[w] = workerTask{q: q, pin: p, plans: plans, groupOf: q.groupOf[begin:end],
 			begin: series * w / workers, end: series * (w + 1) / workers,
 			out: newAccumulator(q.request, q.groups, q.needs)}
-		running.Go(func() { errs[w] = tasks[w].run(ctx) })
+		if w == workers-1 { // the caller has nothing else to do
+			errs[w] = tasks[w].run(ctx)
+		} else {
+			running.Go(func() { errs[w] = tasks[w].run(ctx) })
+		}
 	}
 	running.Wait()
 	q.explain.Workers = max(q.explain.Workers, workers)
@@ -111,14 +115,12 @@ type workerTask struct {
 	groupOf    []int  // by series of the pin
 	begin, end int
 	out        *accumulator
-	ctx        context.Context //nolint:containedctx // of the task's run, which is over when it ends
+	buffers
+	ctx context.Context //nolint:containedctx // of the task's run, which is over when it ends
 
 	raw        map[model.Partition]partitionMeta // of the class under way
 	through    int64                             // before it, theirs were dropped
 	states     []seriesState                     // by series of the task, if rate, increase or delta need them
-	times      []int64
-	values     []float64
-	integers   []int64
 	spans      []model.Span
 	gathered   int64 // of out, already in q.gathered
 	read       int64 // samples and points, not yet in q.budget
@@ -130,7 +132,8 @@ type workerTask struct {
 // run reads step by step, so that the samples of each series come in time order.
 func (t *workerTask) run(ctx context.Context) error {
 	t.ctx = ctx
-	defer func() { t.q.db.valueBlocks.put(t.values) }()
+	t.buffers = t.q.db.takeBuffers()
+	defer func() { t.q.db.giveBuffers(t.buffers) }()
 	if t.out.needs.changes {
 		t.states = make([]seriesState, t.end-t.begin)
 		for i := range t.states {
@@ -164,7 +167,10 @@ func (t *workerTask) step(ctx context.Context, class int, s step) (err error) {
 	var raw *partitionReader
 	var points *tierReader
 	if s.tier == model.TierRaw {
-		raw, err = newPartitionReader(t.pin, s.partition, s.from, s.to)
+		if raw, err = newPartitionReader(t.pin, s.partition, s.from, s.to); err == nil {
+			raw.values = t.chunks
+			defer func() { t.chunks = raw.values }()
+		}
 	} else {
 		points, err = newTierReader(t.pin, s, t.out.needs)
 	}
@@ -226,7 +232,7 @@ func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesStat
 	clean := false
 	if alone {
 		if _, clean = block.Header().Aggregate(); clean && t.out.needs.scaledServes() {
-			if done, err := t.scaled(block, group, from, to); done || err != nil {
+			if done, err := t.scaledBlock(block, group, from, to); done || err != nil {
 				return err
 			}
 		}
@@ -282,7 +288,7 @@ func (t *workerTask) spend() error {
 		t.valueBytes += t.gathered * sampleBytes
 		t.gathered = 0
 	}
-	held := t.out.bytes + t.valueBytes + int64(cap(t.times)+cap(t.values)+cap(t.integers))*sampleBytes/2
+	held := t.out.bytes + t.valueBytes + int64(t.buffers.bytes())
 	err := t.q.budget.spend(t.read, held-t.held)
 	t.read, t.held = 0, held
 	if gathered > int64(t.q.db.opts.MaxExactSamples) {

@@ -2,17 +2,44 @@ package engine
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/flopynet/collector/internal/chunk"
 )
 
+// buffers are what a worker decodes into. They outlive it, since to clear so much memory takes longer than to decode
+// into it.
+type buffers struct {
+	times  []int64
+	values []float64
+	scaled chunk.Scaled
+	chunks []byte
+}
+
+// maxKeptBuffers is how many bytes of buffers are worth keeping.
+const maxKeptBuffers = 1 << 20
+
+func (b *buffers) bytes() int {
+	return 8*(cap(b.times)+cap(b.values)+cap(b.scaled.Times)+cap(b.scaled.Integers)) + cap(b.chunks)
+}
+
+// takeBuffers returns buffers that giveBuffers was given, or none.
+func (db *DB) takeBuffers() buffers {
+	if b, ok := db.buffers.Get().(*buffers); ok {
+		return *b
+	}
+	return buffers{}
+}
+
+func (db *DB) giveBuffers(b buffers) {
+	if b.bytes() <= maxKeptBuffers {
+		db.buffers.Put(&b)
+	}
+}
+
 // scaled takes in a block by the integers that its values are made of, if they are, which takes half as long as by
 // the values. done is false if nothing was taken in.
-func (t *workerTask) scaled(block chunk.Block, group int, from, to int64) (done bool, err error) {
-	var scale chunk.Scale
-	t.times, t.integers, scale, done, err = block.DecodeScaled(t.times[:0], t.integers[:0])
-	if err != nil {
+func (t *workerTask) scaledBlock(block chunk.Block, group int, from, to int64) (done bool, err error) {
+	if done, err = block.DecodeScaled(&t.scaled, to); err != nil {
 		return false, errors.Join(ErrCorrupt, err)
 	}
 	if !done {
@@ -21,11 +48,7 @@ func (t *workerTask) scaled(block chunk.Block, group int, from, to int64) (done 
 	t.explain.ChunksRead++
 	t.explain.SamplesDecoded += block.Count()
 	t.read += int64(block.Count())
-	begin, _ := slices.BinarySearch(t.times, from)
-	end, _ := slices.BinarySearch(t.times, to)
-	if begin < end {
-		t.out.addScaled(group, t.times[begin:end], t.integers[begin:end], scale)
-	}
+	t.out.addScaled(group, &t.scaled, from, to)
 	return true, nil
 }
 
@@ -46,6 +69,6 @@ func (t *workerTask) keep(block chunk.Block, group int) bool {
 	}
 	a, _ := block.Header().Aggregate() // of all samples; some may be outside the range
 	t.out.partial(group, bucket).take(t.out.needs, t.times, t.values, a.Min, a.Max)
-	t.values = nil
+	t.values = t.q.db.valueBlocks.get()
 	return true
 }

@@ -45,6 +45,7 @@ type DB struct {
 	querySamples atomic.Int64 // that reads have decoded
 	queryBytes   atomic.Int64 // that reads under way hold
 	valueBlocks  valueBlocks
+	buffers      sync.Pool // of *buffers
 
 	waiting  atomic.Int64 // samples between admit and acknowledgement
 	peak     atomic.Int64 // of waiting, since TakeWaitingPeak

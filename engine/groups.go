@@ -34,20 +34,23 @@ func (db *DB) group(r *AggregateRequest, ids []model.SeriesID) ([]model.Tags, []
 	}
 	numbers := make(map[string]int)
 	var groups []model.Tags
+	keys := slices.Compact(slices.Sorted(slices.Values(r.GroupBy)))
+	room := make(model.Tags, len(keys))
+	var identity []byte
 	for i, s := range series {
 		tags := s.Tags
 		if !r.GroupAll {
-			tags = make(model.Tags, 0, len(r.GroupBy))
-			for _, key := range slices.Compact(slices.Sorted(slices.Values(r.GroupBy))) {
-				tags = append(tags, model.Tag{Key: key, Value: s.Tags.Get(key)})
+			tags = room
+			for j, key := range keys {
+				tags[j] = model.Tag{Key: key, Value: s.Tags.Get(key)}
 			}
 		}
-		identity := string(model.AppendIdentity(nil, "", tags))
-		number, known := numbers[identity]
+		identity = model.AppendIdentity(identity[:0], "", tags)
+		number, known := numbers[string(identity)]
 		if !known {
 			number = len(groups)
-			numbers[identity] = number
-			groups = append(groups, tags)
+			numbers[string(identity)] = number
+			groups = append(groups, slices.Clone(tags))
 		}
 		groupOf[i] = number
 	}

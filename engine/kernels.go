@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"math"
+
+	"github.com/flopynet/collector/internal/chunk"
+)
+
 // sumOf returns the sum of the values and what it lost to rounding, so that both together are what a sum of twice
 // the precision would be (T. Ogita, S. M. Rump and S. Oishi, "Accurate Sum and Dot Product", 2005, Algorithm 4.4).
 // It goes in four lanes, since each addition waits for the one before, and has no branches. Where an infinity is
@@ -35,19 +41,32 @@ func sumOf(values []float64) (sum, lost float64) {
 	return sum, lost
 }
 
-// extremesOf returns the least and the greatest of at least one value, none of which is NaN.
+// extremesOf returns the least and the greatest of at least one value, none of which is NaN; -0 is less than 0. It
+// compares integers in the order of the floats, which takes no branch: few values have new extremes at every turn,
+// and a processor guesses these badly.
 func extremesOf(values []float64) (low, high float64) {
-	low, high = values[0], values[0]
-	for _, v := range values {
-		if v < low {
-			low = v
-		}
-		if v > high {
-			high = v
-		}
+	least := ordered(values[0])
+	most, least2, most2 := least, least, least
+	for len(values) >= 2 {
+		a, b := ordered(values[0]), ordered(values[1])
+		least, most = min(least, a), max(most, a)
+		least2, most2 = min(least2, b), max(most2, b)
+		values = values[2:]
 	}
-	return low, high
+	for _, v := range values {
+		least, most = min(least, ordered(v)), max(most, ordered(v))
+	}
+	return unordered(min(least, least2)), unordered(max(most, most2))
 }
+
+// ordered maps floats to integers that are in the same order.
+func ordered(v float64) int64 {
+	bits := int64(math.Float64bits(v))
+	return bits ^ int64(uint64(bits>>63)>>1)
+}
+
+// unordered is the inverse of ordered.
+func unordered(x int64) float64 { return math.Float64frombits(uint64(x ^ int64(uint64(x>>63)>>1))) }
 
 // hasNaN reports whether a value is NaN.
 func hasNaN(values []float64) bool {
@@ -131,4 +150,26 @@ func countBefore(times []int64, end int64) int {
 		}
 	}
 	return low
+}
+
+// scaledTime returns the time of sample number i.
+func scaledTime(s *chunk.Scaled, i int) int64 {
+	if s.Step == 0 {
+		return s.Times[i]
+	}
+	return s.First + int64(i)*s.Step
+}
+
+// scaledBefore returns how many samples lie before end, of which at do for certain.
+func scaledBefore(s *chunk.Scaled, at int, end int64) int {
+	switch all := len(s.Integers); {
+	case s.Step > 0 && end <= s.First:
+		return 0
+	case s.Step > 0:
+		return int(min(int64(all), (end-s.First-1)/s.Step+1))
+	case at == all || s.Times[at] >= end:
+		return at
+	default:
+		return at + countBefore(s.Times[at:], end)
+	}
 }

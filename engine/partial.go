@@ -121,22 +121,24 @@ func (p *partial) take(n needs, times []int64, values []float64, low, high float
 	p.distributed().take(values, low, high)
 }
 
-// addScaled is add for values that are integers, divided by a power of ten. The sum of these must be in the
-// range of int64.
-func (p *partial) addScaled(n needs, times, integers []int64, scale chunk.Scale) {
-	end := len(times) - 1
+// addScaled is add for samples [begin, end) of s.
+func (p *partial) addScaled(n needs, s *chunk.Scaled, begin, end int) {
+	integers := s.Integers[begin:end]
 	if n.columns&rollup.WantEnds != 0 {
-		p.addEnds(times[0], scale.Float(integers[0]), times[end], scale.Float(integers[end]))
+		last := len(integers) - 1
+		p.addEnds(scaledTime(s, begin), s.Scale.Float(integers[0]), scaledTime(s, end-1), s.Scale.Float(integers[last]))
 	}
 	p.count += int64(len(integers))
 	if n.columns&rollup.WantSums != 0 {
-		high, low := scale.Sum(sumOfIntegers(integers))
+		high, low := s.Scale.Sum(sumOfIntegers(integers))
 		p.addSum(high)
-		p.addSum(low)
+		if low != 0 {
+			p.addSum(low)
+		}
 	}
 	if n.columns&(rollup.WantMins|rollup.WantMaxs) != 0 {
 		low, high := extremesOfIntegers(integers)
-		p.addExtremes(scale.Float(low), scale.Float(high))
+		p.addExtremes(s.Scale.Float(low), s.Scale.Float(high))
 	}
 	p.finite += int64(len(integers))
 }

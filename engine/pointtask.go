@@ -107,7 +107,10 @@ func (t *workerTask) rawSpan(i int, span model.Span) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(t.samples(r, i), r.close()); err != nil {
+		r.values = t.chunks
+		err = errors.Join(t.samples(r, i), r.close())
+		t.chunks = r.values
+		if err != nil {
 			return err
 		}
 	}

@@ -64,28 +64,37 @@ func (b *Block) checkValues(rest []byte, first, last float64) error {
 
 // decodeTimes decodes the column of times at the start of src and returns the bytes behind it.
 func decodeTimes(src []byte, times []int64, h *Header) (rest []byte, err error) {
-	unit := h.Unit.Nanoseconds()
-	end := (h.MaxTime - h.MinTime) / unit
-	if first, step, rest, ok := column.Progression(src); ok {
-		// Regular times are written once, which takes a third of the time.
-		steps, want := int64(len(times)-1), int64(0)
-		if steps > 0 {
-			want = end / steps
-		}
-		if first != 0 || step != want || step*steps != end || (step == 0 && steps > 0) {
-			return nil, fmt.Errorf("%w: %d times from %d on, %d units apart, are not the header's", ErrCorrupt, len(times), first, step)
-		}
+	// Regular times are written once, which takes a third of the time.
+	if step, rest, regular, err := regularTimes(src, h); regular || err != nil {
 		time := h.MinTime
 		for i := range times {
 			times[i] = time
-			time += step * unit
+			time += step
 		}
-		return rest, nil
+		return rest, err
 	}
 	if rest, err = column.Ints(src, times); err != nil {
 		return nil, fmt.Errorf("%w: times: %w", ErrCorrupt, err)
 	}
-	return rest, fromUnits(times, end, h)
+	return rest, fromUnits(times, (h.MaxTime-h.MinTime)/h.Unit.Nanoseconds(), h)
+}
+
+// regularTimes tells whether the column of times at the start of src is of regular ones and, if so, how many
+// nanoseconds there are between two of them, 0 if there is but one, and returns the bytes behind it.
+func regularTimes(src []byte, h *Header) (step int64, rest []byte, ok bool, err error) {
+	first, step, rest, ok := column.Progression(src)
+	if !ok {
+		return 0, nil, false, nil
+	}
+	unit := h.Unit.Nanoseconds()
+	end, steps, want := (h.MaxTime-h.MinTime)/unit, int64(h.Count-1), int64(0)
+	if steps > 0 {
+		want = end / steps
+	}
+	if first != 0 || step != want || step*steps != end || (step == 0 && steps > 0) {
+		return 0, nil, false, fmt.Errorf("%w: %d times from %d on, %d units apart, are not the header's", ErrCorrupt, h.Count, first, step)
+	}
+	return step * unit, rest, true, nil
 }
 
 // fromUnits turns units since a chunk's first sample into nanoseconds since the epoch. The last is to be

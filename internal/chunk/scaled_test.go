@@ -3,9 +3,10 @@ package chunk
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 	"time"
+
+	"github.com/flopynet/collector/model"
 )
 
 // TestDecodeScaled compares the integers with the values that Decode gives, and demands that those are left alone that
@@ -19,7 +20,7 @@ func TestDecodeScaled(t *testing.T) {
 		draw func(i int) float64
 		ok   bool
 	}{
-		{"decimals", func(int) float64 { return math.Round(r.NormFloat64()*1000) / 100 }, true},
+		{"decimals", func(int) float64 { return float64(r.IntN(10_001)-5000) / 100 }, true},
 		{"integers", func(int) float64 { return math.Floor(r.Float64() * 1000) }, true},
 		{"constant", func(int) float64 { return 0.1 }, true},
 		{"large", func(i int) float64 { return float64(1<<40 + i) }, true},
@@ -46,25 +47,36 @@ func TestDecodeScaled(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			oldTimes, oldIntegers := []int64{7}, []int64{8, 9}
-			gotTimes, integers, scale, ok, err := block.DecodeScaled(oldTimes, oldIntegers)
-			if err != nil || ok != row.ok {
-				t.Fatalf("%s: %v, %v", row.name, ok, err)
-			}
-			if !ok {
-				if len(gotTimes) != 1 || len(integers) != 2 {
-					t.Errorf("%s: %d times and %d integers were appended", row.name, len(gotTimes)-1, len(integers)-2)
+			for _, end := range []int64{model.MaxTime + 1, times[500], times[500] + 1, times[999], times[0], times[0] + 1, 0} {
+				var got Scaled
+				if ok, err := block.DecodeScaled(&got, end); err != nil || ok != row.ok {
+					t.Fatalf("%s: %v, %v", row.name, ok, err)
 				}
-				continue
-			}
-			if !slices.Equal(gotTimes[1:], times) || len(integers) != 2+len(values) {
-				t.Errorf("%s: times are not those of the samples", row.name)
-			}
-			for i, x := range integers[2:] {
-				if scale.Float(x) != values[i] {
-					t.Fatalf("%s: value %d is %d / %v, want %v", row.name, i, x, scale.Power(), values[i])
+				if row.ok {
+					requireScaled(t, row.name, &got, times, values, end)
 				}
 			}
+		}
+	}
+}
+
+// requireScaled demands that all samples before end are there, and none that is not among them all.
+func requireScaled(t *testing.T, name string, got *Scaled, times []int64, values []float64, end int64) {
+	t.Helper()
+	n := len(got.Integers)
+	if n < len(times) && times[n] < end {
+		t.Fatalf("%s: %d samples, the next is at %d, before %d", name, n, times[n], end)
+	}
+	if got.Step == 0 && len(got.Times) != n {
+		t.Fatalf("%s: %d times of %d samples", name, len(got.Times), n)
+	}
+	for i, x := range got.Integers {
+		at := got.First + int64(i)*got.Step
+		if got.Step == 0 {
+			at = got.Times[i]
+		}
+		if at != times[i] || got.Scale.Float(x) != values[i] {
+			t.Fatalf("%s: sample %d is %d / %v at %d, want %v at %d", name, i, x, got.Scale.Power(), at, values[i], times[i])
 		}
 	}
 }
@@ -76,10 +88,11 @@ func TestScaledSums(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, scale, ok, err := block.DecodeScaled(nil, nil)
-	if err != nil || !ok || scale.Power() != 100 {
-		t.Fatalf("%v, %v, %v", scale.Power(), ok, err)
+	var got Scaled
+	if ok, err := block.DecodeScaled(&got, 3); err != nil || !ok || got.Scale.Power() != 100 {
+		t.Fatalf("%v, %v, %v", got.Scale.Power(), ok, err)
 	}
+	scale := got.Scale
 	for _, sum := range []int64{0, 1, -1, 1<<53 - 1, 1 << 53, 1<<53 + 1, -1<<53 - 1, 1<<62 - 1, -1<<62 + 1, 1<<62 - 1<<26} {
 		high, low := scale.Sum(sum)
 		if got, want := high+low, float64(sum)/100; math.Abs(got-want) > 1e-15*math.Abs(want) {

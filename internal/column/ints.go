@@ -169,6 +169,15 @@ func Ints(src []byte, dst []int64) (rest []byte, err error) {
 	return r.src, nil
 }
 
+// Prefix returns the least number of values, n or more, that can be decoded by themselves of a column of count: blocks
+// are decoded whole.
+func Prefix(n, count int) int {
+	if n <= 1 {
+		return min(n, count)
+	}
+	return min((n-1+blockSize-1)/blockSize*blockSize+1, count)
+}
+
 // Progression tells of a column of integers at the start of src whether it is an arithmetic progression,
 // one without blocks, and if so which, and returns the bytes behind it. It is for callers that need not
 // have it written out.
