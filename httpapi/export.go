@@ -66,7 +66,7 @@ func (s *Server) planExport(r *request, request export.Request) (*export.Plan, e
 // parseExport reads the parameters, and returns the names of the metrics as well.
 func parseExport(args *fasthttp.Args, now int64) (request export.Request, names []string, err error) {
 	p, err := parseParams(args, paramSet{
-		"metric": true, "source": false, "tags": true, "format": false, "epoch": false, "csv_safe": false,
+		"metric": true, "source": false, "tags": true, "format": false, "epoch": false, "csv_safe": false, "columns": true,
 		"granularity": false, "max_points": false, "tz": false, "aggregation": false,
 	}.withRange())
 	if err != nil {
@@ -96,6 +96,9 @@ func parseExport(args *fasthttp.Args, now int64) (request export.Request, names 
 			return request, nil, invalidParameter("aggregation", p.get("aggregation"), "an export has one value a row; ask for one aggregation")
 		}
 		request.Edges, request.Function = q.edges, q.functions[0]
+	}
+	if request.Columns, err = p.exportColumns(); err != nil {
+		return request, nil, err
 	}
 	request.Format, err = p.exportFormat(export.CSV)
 	if err != nil {
@@ -169,6 +172,18 @@ func (p params) exportFormat(fallback export.Format) (export.Format, error) {
 		return fallback, err
 	}
 	return export.Format(word), err
+}
+
+// exportColumns reads which columns are wanted; nil: all.
+func (p params) exportColumns() ([]string, error) {
+	columns, err := p.list("columns")
+	if err == nil && columns != nil {
+		err = export.CheckColumns(columns)
+		if err != nil {
+			err = invalidParameter("columns", strings.Join(columns, ","), err.Error())
+		}
+	}
+	return columns, err
 }
 
 // exportSpelling reads what there is only for text.

@@ -68,6 +68,9 @@ func TestExportParameters(t *testing.T) {
 			"2024-01-15T10:00:00Z,cpu_usage,42.5,fl_server,exp_001,fl-server-01\n2024-01-15T10:05:00Z,cpu_usage,45.2,fl_server,exp_001,fl-server-01\n"},
 		{strings.Replace(seedExport, "cpu_usage", url.QueryEscape(`ü"`), 1), `___export.csv`, "timestamp,value,source\n2024-01-15T10:30:00Z,1,s\n"},
 		{strings.Replace(seedExport, "cpu_usage", "absent", 1), "absent_export.csv", "timestamp,value,source\n"},
+		{seedExport + "&columns=timestamp,value,host", "cpu_usage_export.csv",
+			"timestamp,value,host\n2024-01-15T10:00:00Z,42.5,fl-server-01\n2024-01-15T10:05:00Z,45.2,fl-server-01\n"},
+		{seedExport + "&columns=timestamp&columns=value&format=ndjson&epoch=s", "cpu_usage_export.ndjson", `{"timestamp":1705312800,"value":42.5}` + "\n" + `{"timestamp":1705313100,"value":45.2}` + "\n"},
 		{seedExport + "&tags=host:nobody", "cpu_usage_export.csv", "timestamp,value,source\n"},
 	} {
 		answer := ts.get(strings.ReplaceAll(c.path, `\`, "%5C"))
@@ -95,6 +98,9 @@ func TestExportRefuses(t *testing.T) {
 		{"metric=a&from=now-1h&to=now&format=parquet&epoch=s", "epoch"},
 		{"metric=a&from=now-1h&to=now&format=json&csv_safe=true", "csv_safe"},
 		{"metric=a&from=now-1h&to=now&granularity=5m&aggregation=avg,max", "aggregation"},
+		{"metric=a&from=now-1h&to=now&columns=value", "columns"},
+		{"metric=a&from=now-1h&to=now&columns=timestamp,value,,host", "columns"},
+		{"metric=a&from=now-1h&to=now&columns=timestamp,value,host,host", "columns"},
 		{"metric=a&from=now-1h&to=now&agregation=avg", "agregation"},
 		{"metric=a&from=now-1h&to=now&limit=5", "limit"},
 	} {

@@ -1,9 +1,9 @@
 package export
 
 import (
-	"bufio"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -24,121 +24,131 @@ const (
 // arrowStream writes an IPC stream. Each record batch has dictionaries of its own, of the texts that are in it:
 // a stream may replace them, and so none grows without bound. Those that stay the same aren't sent again.
 type arrowStream struct {
-	buffered *bufio.Writer
-	writer   *ipc.Writer
-	schema   *arrow.Schema
-	batch    *batch
-	texts    []arrowText
+	out     *largeWriter
+	writer  *ipc.Writer
+	schema  *arrow.Schema
+	rows    int // of a batch, at most
+	kinds   []*arrow.DictionaryType
+	metric  bool // is the first column of text, and stands before the values
+	scratch []int32
+	columns [][]byte // numbers of a column of text, row by row
 }
 
-// arrowText is the memory of a column of text.
-type arrowText struct {
-	indices []int32
-	valid   []byte // bitmap; nil: all are
-	offsets []int32
-	bytes   []byte
-}
-
-var arrowDictionary = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
-
-var arrowTimestamp = &arrow.TimestampType{Unit: arrow.Nanosecond, TimeZone: "UTC"}
+var (
+	arrowDictionary = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}
+	smallDictionary = &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}
+	arrowTimestamp  = &arrow.TimestampType{Unit: arrow.Nanosecond, TimeZone: "UTC"}
+)
 
 func newArrow(p *Plan, out io.Writer) *arrowStream {
-	fields := []arrow.Field{{Name: "timestamp", Type: arrowTimestamp}}
-	names := p.textNames()
-	if p.MetricColumn {
-		fields = append(fields, arrow.Field{Name: names[0], Type: arrowDictionary})
-		names = names[1:]
+	texts := p.texts()
+	a := &arrowStream{out: &largeWriter{out: out}, rows: min(arrowRows, arrowCells/max(len(texts), 1)), metric: p.metric, columns: make([][]byte, len(texts))}
+	fields := []arrow.Field{{Name: columnTimestamp, Type: arrowTimestamp}}
+	for i, column := range texts {
+		kind := arrowDictionary
+		if p.small[i] {
+			kind = smallDictionary
+		}
+		a.kinds = append(a.kinds, kind)
+		fields = append(fields, arrow.Field{Name: column.name, Type: kind, Nullable: column.key != model.NameKey})
 	}
-	fields = append(fields, arrow.Field{Name: "value", Type: arrow.PrimitiveTypes.Float64})
-	for _, name := range names {
-		fields = append(fields, arrow.Field{Name: name, Type: arrowDictionary, Nullable: true})
-	}
-	a := &arrowStream{buffered: bufio.NewWriterSize(out, pieceBytes), schema: arrow.NewSchema(fields, nil)}
-	a.batch = newBatch(p, min(arrowRows, arrowCells/len(p.textNames())))
-	a.texts = make([]arrowText, len(a.batch.texts))
-	a.writer = ipc.NewWriter(a.buffered, ipc.WithSchema(a.schema), ipc.WithAllocator(memory.NewGoAllocator()))
+	fields = slices.Insert(fields, a.valueAt(), arrow.Field{Name: columnValue, Type: arrow.PrimitiveTypes.Float64})
+	a.schema = arrow.NewSchema(fields, nil)
 	return a
 }
 
-func (a *arrowStream) write(s *model.Series, times []int64, values []float64) error {
-	return a.batch.gather(s, times, values, a.flush)
+// valueAt is which column has the values.
+func (a *arrowStream) valueAt() int {
+	if a.metric {
+		return 2
+	}
+	return 1
 }
 
-// flush writes the batch.
-func (a *arrowStream) flush() error {
-	rows := len(a.batch.times)
-	columns := []arrow.Array{newArrowArray(arrowTimestamp, rows, 0, nil, arrow.Int64Traits.CastToBytes(a.batch.times))}
+func (a *arrowStream) size() size { return size{rows: a.rows, groupRows: a.rows} }
+
+func (a *arrowStream) begin() error {
+	a.writer = ipc.NewWriter(a.out, ipc.WithSchema(a.schema), ipc.WithAllocator(memory.NewGoAllocator()))
+	return nil
+}
+
+func (a *arrowStream) prepare(*batch) error { return nil }
+
+// write writes a record batch.
+func (a *arrowStream) write(b *batch) error {
+	rows := len(b.times)
+	columns := []arrow.Array{newArrowArray(arrowTimestamp, rows, 0, nil, arrow.Int64Traits.CastToBytes(b.times))}
+	for i := range b.dictionaries {
+		columns = append(columns, a.text(b, i))
+	}
+	columns = slices.Insert(columns, a.valueAt(), newArrowArray(arrow.PrimitiveTypes.Float64, rows, 0, nil, arrow.Float64Traits.CastToBytes(b.values)))
 	defer func() {
 		for _, column := range columns {
 			column.Release()
 		}
 	}()
-	values := newArrowArray(arrow.PrimitiveTypes.Float64, rows, 0, nil, arrow.Float64Traits.CastToBytes(a.batch.values))
-	texts := a.batch.texts
-	if a.batch.plan.MetricColumn {
-		columns = append(columns, a.texts[0].array(&texts[0], a.batch.runs, rows), values)
-	} else {
-		columns = append(columns, values)
-	}
-	for i := len(columns) - 2; i < len(texts); i++ {
-		columns = append(columns, a.texts[i].array(&texts[i], a.batch.runs, rows))
-	}
 	record := array.NewRecord(a.schema, columns, int64(rows))
 	defer record.Release()
 	return a.writer.Write(record)
 }
 
-func (a *arrowStream) close() error {
-	var err error
-	if len(a.batch.times) > 0 {
-		err = a.flush()
-	}
-	return errors.Join(err, a.writer.Close(), a.buffered.Flush())
-}
+func (a *arrowStream) close() error { return errors.Join(a.writer.Close(), a.out.Flush()) }
 
-// array returns the column as an array, which shares the memory of t.
-func (t *arrowText) array(c *textColumn, runs []int, rows int) arrow.Array {
-	t.offsets, t.bytes = append(t.offsets[:0], 0), t.bytes[:0]
-	for _, text := range c.dictionary {
-		t.bytes = append(t.bytes, text...)
-		t.offsets = append(t.offsets, int32(len(t.bytes)))
+// text returns a column of text as an array.
+func (a *arrowStream) text(b *batch, column int) arrow.Array {
+	// The writer keeps the dictionary, to see whether the next is another.
+	texts := b.dictionaries[column].texts
+	offsets, content := make([]int32, 1, len(texts)+1), []byte(nil)
+	for _, text := range texts {
+		content = append(content, text...)
+		offsets = append(offsets, int32(len(content)))
 	}
-	// The writer keeps the dictionary, to see whether the next is another: it must not share what changes.
-	dictionary := newArrowArray(arrow.BinaryTypes.String, len(c.dictionary), 0, nil,
-		append([]byte(nil), arrow.Int32Traits.CastToBytes(t.offsets)...), append([]byte(nil), t.bytes...))
+	dictionary := newArrowArray(arrow.BinaryTypes.String, len(texts), 0, nil, arrow.Int32Traits.CastToBytes(offsets), content)
 	defer dictionary.Release()
-	nulls := t.expand(c, runs, rows)
-	indices := newArrowArray(arrow.PrimitiveTypes.Int32, rows, nulls, t.valid, arrow.Int32Traits.CastToBytes(t.indices))
+	kind, rows := a.kinds[column], len(b.times)
+	a.scratch = b.numbersOf(a.scratch, column)
+	valid, nulls := b.validOf(column, a.scratch)
+	if kind == smallDictionary {
+		a.columns[column] = slices.Grow(a.columns[column][:0], rows)[:rows]
+		fillRuns(a.columns[column], b.runs, a.scratch, func(number int32) byte { return byte(number) })
+	} else {
+		a.columns[column] = slices.Grow(a.columns[column][:0], 4*rows)[:4*rows]
+		fillRuns(arrow.Int32Traits.CastFromBytes(a.columns[column]), b.runs, a.scratch, func(number int32) int32 { return number })
+	}
+	indices := newArrowArray(kind.IndexType, rows, nulls, valid, a.columns[column])
 	defer indices.Release()
-	return array.NewDictionaryArray(arrowDictionary, indices, dictionary)
+	return array.NewDictionaryArray(kind, indices, dictionary)
 }
 
-// expand spells out the runs, row by row, and returns how many rows have no value.
-func (t *arrowText) expand(c *textColumn, runs []int, rows int) (nulls int) {
-	if cap(t.indices) < rows {
-		t.indices = make([]int32, rows)
+// validOf returns the bitmap of the rows that have a text in a column, nil if all have, and how many have none.
+func (b *batch) validOf(column int, numbers []int32) (valid []byte, nulls int) {
+	if !b.dictionaries[column].missing {
+		return nil, 0
 	}
-	t.indices, t.valid = t.indices[:rows], nil
-	if c.missing {
-		t.valid = make([]byte, bitutil.BytesForBits(int64(rows)))
-	}
+	valid = make([]byte, bitutil.BytesForBits(int64(len(b.times))))
 	row := 0
-	for i, n := range runs {
-		number := c.runs[i]
-		part := t.indices[row : row+n]
+	for i, number := range numbers {
+		n := b.runs[i].rows
 		if number < 0 {
 			nulls += n
-			number = 0
-		} else if t.valid != nil {
-			bitutil.SetBitsTo(t.valid, int64(row), int64(n), true)
-		}
-		for j := range part {
-			part[j] = number
+		} else {
+			bitutil.SetBitsTo(valid, int64(row), int64(n), true)
 		}
 		row += n
 	}
-	return nulls
+	return valid, nulls
+}
+
+// fillRuns spells out the number of each run, row by row; that of no text becomes 0.
+func fillRuns[T byte | int32](dst []T, runs []run, numbers []int32, of func(int32) T) {
+	for i, number := range numbers {
+		part := dst[:runs[i].rows]
+		dst = dst[len(part):]
+		part[0] = of(max(number, 0))
+		for filled := 1; filled < len(part); filled *= 2 {
+			copy(part[filled:], part[:filled])
+		}
+	}
 }
 
 // newArrowArray makes an array of buffers that are ours.

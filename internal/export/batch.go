@@ -1,120 +1,176 @@
 package export
 
 import (
+	"slices"
+
 	"github.com/flopynet/collector/model"
 )
 
-// maxBatchBytes bounds what a batch holds of tags, so that many series with long tags end it early.
-const maxBatchBytes = 8 << 20
-
-// batch gathers rows as columns. Those of text are dictionaries, and a number for each run of rows that are of
-// one series.
+// batch is a part of an export on its way: rows as columns, in runs of a series each.
 type batch struct {
-	plan    *Plan
-	maxRows int
-
 	times  []int64
 	values []float64
-	texts  []textColumn // metric (if it is a column), source, tags
+	runs   []run
+	series int64 // those that are done before it
+
+	numbers      []int32       // of the columns of text, run by run; -1: no value
+	dictionaries []*dictionary // of the columns of text; final once ends is set
+	ends         bool          // it is the last of its dictionaries
+
+	// The encoder's own.
+	text    []byte // what it made of the rows
+	row     rowText
+	pages   []parquetPage
+	packed  []byte
+	scratch []int32
+
+	before  <-chan struct{} // closed once what comes before it is written
+	written chan struct{}   // closed once it is written, or never will be
+}
+
+// run is rows of a series.
+type run struct {
+	series model.Series // for text
+	rows   int
+}
+
+// dictionary has the texts of a column.
+type dictionary struct {
+	numbers map[string]int32
+	texts   []string
+	missing bool // some rows have none
+}
+
+func newDictionary() *dictionary { return &dictionary{numbers: make(map[string]int32)} }
+
+// number returns the number of a text, "" being none, and by how many bytes the dictionary grew.
+func (d *dictionary) number(text string) (number int32, grown int) {
+	if text == "" {
+		d.missing = true
+		return -1, 0
+	}
+	number, known := d.numbers[text]
+	if !known {
+		number = int32(len(d.texts))
+		d.numbers[text] = number
+		d.texts = append(d.texts, text)
+		grown = len(text) + 64
+	}
+	return number, grown
+}
+
+func (b *batch) reset() {
+	clear(b.runs)
+	*b = batch{times: b.times[:0], values: b.values[:0], runs: b.runs[:0], numbers: b.numbers[:0], text: b.text[:0], row: b.row, scratch: b.scratch, packed: b.packed}
+}
+
+// size says when a batch is full, and when its dictionaries are. Zero is no bound.
+type size struct {
+	rows      int // of a batch
+	textBytes int // of a batch as text, about
+	groupRows int // of all batches of the same dictionaries; zero: there are no dictionaries
+
+	rowBytes func(*model.Series) int // of a row as text, about
+}
+
+// maxDictionaryBytes bounds what dictionaries, and the numbers of runs, hold of tags.
+const maxDictionaryBytes = 8 << 20
+
+// gatherer fills batches.
+type gatherer struct {
+	texts []column
+	small []bool // of them, those whose dictionaries have small numbers
+	size  size
 
 	series   model.SeriesID // of the last run
-	runs     []int          // rows of each
-	overhead int            // bytes of all but times and values
-}
+	seen     int64          // series so far
+	rowBytes int            // of a row of the last run, about
 
-// textColumn is a column of text.
-type textColumn struct {
-	numbers    map[string]int32
-	dictionary []string
-	runs       []int32 // a number of the dictionary by run; -1: no value
-	missing    bool    // some are -1
-}
-
-func newBatch(p *Plan, maxRows int) *batch {
-	b := &batch{plan: p, maxRows: maxRows, times: make([]int64, 0, maxRows), values: make([]float64, 0, maxRows)}
-	b.texts = make([]textColumn, len(p.textNames()))
-	b.reset()
-	return b
-}
-
-// textNames are the names of the columns of text.
-func (p *Plan) textNames() []string {
-	names := append([]string{model.SourceKey}, p.columns...)
-	if p.MetricColumn {
-		names = append([]string{"metric"}, names...)
-	}
-	return names
-}
-
-// reset empties the batch.
-func (b *batch) reset() {
-	b.times, b.values, b.runs = b.times[:0], b.values[:0], b.runs[:0]
-	b.series, b.overhead = 0, 0
-	for i := range b.texts {
-		column := &b.texts[i]
-		*column = textColumn{numbers: make(map[string]int32), runs: column.runs[:0]}
-	}
+	dictionaries []*dictionary
+	groupRows    int
+	overhead     int // bytes of the dictionaries and numbers
 }
 
 // add takes rows of a series, as many as there is room for, and returns how many these are.
-func (b *batch) add(s *model.Series, times []int64, values []float64) int {
-	if s.ID != b.series {
-		if b.overhead > maxBatchBytes {
+func (g *gatherer) add(b *batch, s *model.Series, times []int64, values []float64) int {
+	if len(b.runs) == 0 || s.ID != g.series {
+		if g.overhead > maxDictionaryBytes || g.fullDictionary() {
 			return 0
 		}
-		b.begin(s)
+		g.begin(b, s)
 	}
-	n := min(len(times), b.maxRows-len(b.times))
+	n := min(len(times), g.size.rows-len(b.times))
+	if g.size.groupRows > 0 {
+		n = min(n, g.size.groupRows-g.groupRows)
+	}
+	if g.size.textBytes > 0 {
+		n = min(n, max(g.size.textBytes/g.rowBytes-len(b.times), 0))
+		if len(b.times) == 0 {
+			n = max(n, 1)
+		}
+	}
+	if len(b.times) > 0 && cap(b.times) < len(b.times)+n { // not the first block: there are many rows
+		b.times, b.values = slices.Grow(b.times, g.size.rows-len(b.times)), slices.Grow(b.values, g.size.rows-len(b.values))
+	}
 	b.times, b.values = append(b.times, times[:n]...), append(b.values, values[:n]...)
-	b.runs[len(b.runs)-1] += n
+	b.runs[len(b.runs)-1].rows += n
+	g.groupRows += n
 	return n
 }
 
 // begin begins a run.
-func (b *batch) begin(s *model.Series) {
-	b.series = s.ID
-	b.runs = append(b.runs, 0)
-	texts := b.texts
-	if b.plan.MetricColumn {
-		b.note(&texts[0], s.Name)
-		texts = texts[1:]
+func (g *gatherer) begin(b *batch, s *model.Series) {
+	if s.ID != g.series {
+		g.series = s.ID
+		b.series = g.seen
+		g.seen++
 	}
-	source, _ := sourceOf(s)
-	b.note(&texts[0], source)
-	for i, key := range b.plan.keys {
-		b.note(&texts[1+i], s.Tags.Get(key))
-	}
-}
-
-// note takes the text of a run; "" is none.
-func (b *batch) note(c *textColumn, text string) {
-	b.overhead += 4
-	if text == "" {
-		c.runs, c.missing = append(c.runs, -1), true
+	if g.size.groupRows == 0 {
+		b.runs = append(b.runs, run{series: *s})
+		g.rowBytes = g.size.rowBytes(s)
 		return
 	}
-	number, known := c.numbers[text]
-	if !known {
-		number = int32(len(c.dictionary))
-		c.numbers[text] = number
-		c.dictionary = append(c.dictionary, text)
-		b.overhead += len(text) + 64
+	if g.dictionaries == nil {
+		g.dictionaries = make([]*dictionary, len(g.texts))
+		for i := range g.dictionaries {
+			g.dictionaries[i] = newDictionary()
+		}
 	}
-	c.runs = append(c.runs, number)
+	b.runs = append(b.runs, run{})
+	b.dictionaries = g.dictionaries
+	for i, column := range g.texts {
+		number, grown := g.dictionaries[i].number(column.of(s))
+		b.numbers = append(b.numbers, number)
+		g.overhead += grown + 4
+	}
 }
 
-// gather passes a series' rows on to add, and calls flush whenever there is no room.
-func (b *batch) gather(s *model.Series, times []int64, values []float64, flush func() error) error {
-	for len(times) > 0 {
-		n := b.add(s, times, values)
-		times, values = times[n:], values[n:]
-		if len(times) == 0 {
-			return nil
+// fullDictionary reports whether a column that has small numbers has no more of them.
+func (g *gatherer) fullDictionary() bool {
+	for i, d := range g.dictionaries {
+		if g.small[i] && len(d.texts) >= maxSmall {
+			return true
 		}
-		if err := flush(); err != nil {
-			return err
-		}
-		b.reset()
 	}
-	return nil
+	return false
+}
+
+// finish tells whether a batch, which is about to go on its way, is the last of its dictionaries.
+func (g *gatherer) finish(b *batch) {
+	if g.size.groupRows == 0 {
+		return
+	}
+	if g.groupRows >= g.size.groupRows || g.overhead > maxDictionaryBytes || g.fullDictionary() {
+		b.ends = true
+		g.dictionaries, g.groupRows, g.overhead = nil, 0, 0
+	}
+}
+
+// numbersOf returns the numbers of a column of text, a run each.
+func (b *batch) numbersOf(dst []int32, column int) []int32 {
+	dst = slices.Grow(dst[:0], len(b.runs))
+	for i := column; i < len(b.numbers); i += len(b.dictionaries) {
+		dst = append(dst, b.numbers[i])
+	}
+	return dst
 }

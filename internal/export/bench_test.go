@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 
 	"github.com/flopynet/collector/engine"
@@ -15,6 +16,16 @@ type countingWriter struct{ bytes int64 }
 func (w *countingWriter) Write(p []byte) (int, error) {
 	w.bytes += int64(len(p))
 	return len(p), nil
+}
+
+// cpuTime returns the CPU time of this process so far, in nanoseconds.
+func cpuTime(t testing.TB) int64 {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return usage.Utime.Nano() + usage.Stime.Nano()
 }
 
 // BenchmarkExport exports 100 series of a day at 10 s: 864,000 rows, of two decimals and in full.
@@ -51,6 +62,7 @@ func BenchmarkExport(b *testing.B) {
 				b.ReportAllocs()
 				var out countingWriter
 				rows := int64(0)
+				before := cpuTime(b)
 				for b.Loop() {
 					plan, err := NewPlan(b.Context(), db, Request{Selection: selectionOf(name), Format: format})
 					if err != nil {
@@ -64,6 +76,7 @@ func BenchmarkExport(b *testing.B) {
 					rows += n
 				}
 				b.ReportMetric(float64(rows)/1e6/b.Elapsed().Seconds(), "Mrows/s")
+				b.ReportMetric(float64(cpuTime(b)-before)/float64(rows), "cpu-ns/row")
 				b.ReportMetric(float64(out.bytes)/864_000, "bytes/row")
 			})
 		}

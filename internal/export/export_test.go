@@ -217,6 +217,9 @@ func (j jsonRow) row(t testing.TB) row {
 	case string:
 		read.bits = parseFloat(t, v)
 	}
+	if j.Tags == nil {
+		j.Tags = map[string]string{}
+	}
 	if j.Source != nil {
 		j.Tags["source"] = *j.Source
 	}
@@ -379,6 +382,14 @@ func TestSpelling(t *testing.T) {
 			"timestamp,value,source,=a,b,c\n2024-01-15T10:00:00.001Z,-1,-s,+1,\"@,\",a=b\n2024-01-15T10:00:02Z,-Inf,-s,+1,\"@,\",a=b\n"},
 		{Request{Selection: selectionOf("mem"), Format: CSV, SafeCSV: true},
 			"timestamp,value,source,'=a,b,c\n2024-01-15T10:00:00.001Z,-1,'-s,'+1,\"'@,\",a=b\n2024-01-15T10:00:02Z,-Inf,'-s,'+1,\"'@,\",a=b\n"},
+		{Request{Selection: selectionOf("mem"), Format: CSV, Columns: []string{"value", "timestamp"}}, "timestamp,value\n2024-01-15T10:00:00.001Z,-1\n2024-01-15T10:00:02Z,-Inf\n"},
+		{Request{Selection: selectionOf("cpu_usage"), Format: CSV, MetricColumn: true, EpochUnit: 1e9, Columns: []string{"timestamp", "value", "rack", "host"}},
+			"timestamp,value,host,rack\n1705312800,42.5,fl-server-01,\n1705313100,45.2,fl-server-01,\n"},
+		{Request{Selection: selectionOf("mem"), Format: NDJSON, EpochUnit: 1e9, Columns: []string{"timestamp", "value", "metric"}},
+			`{"timestamp":1705312800.001,"metric":"mem","value":-1}` + "\n" + `{"timestamp":1705312802,"metric":"mem","value":"-Inf"}` + "\n"},
+		{Request{Selection: selectionOf("none"), Format: NDJSON, Columns: []string{"timestamp", "value", "source", "host"}}, `{"timestamp":"2024-01-15T10:00:00Z","value":1,"source":null,"tags":{}}` + "\n"},
+		{Request{Selection: selectionOf("mem"), Format: JSON, Columns: []string{"timestamp", "value", "b"}},
+			`[{"timestamp":"2024-01-15T10:00:00.001Z","value":-1,"tags":{"b":"@,"}},` + "\n" + `{"timestamp":"2024-01-15T10:00:02Z","value":"-Inf","tags":{"b":"@,"}}]` + "\n"},
 		// A bucket without a value is no row: of one sample, there is no rate.
 		{Request{Selection: selectionOf("none"), Format: NDJSON, Edges: []int64{testStart, testStart + 3600e9}, Function: engine.Function{Kind: engine.Rate}}, ""},
 	} {
@@ -467,6 +478,50 @@ func checkStatistics(t *testing.T, content []byte, groups int) {
 		min, max := string(statistics.EncodeMin()), string(statistics.EncodeMax())
 		if min != want.min || max != want.max || statistics.NullCount() != want.nulls || statistics.NumValues()+statistics.NullCount() != parquetRows {
 			t.Errorf("column %d: %q to %q, %d nulls, %d values, want %v", i, min, max, statistics.NullCount(), statistics.NumValues(), want)
+		}
+	}
+}
+
+// TestColumns asks for some columns of what is hard to spell: renamed ones, one that no series has, and none but times and values.
+func TestColumns(t *testing.T) {
+	db := openStore(t)
+	all := awkward(t, db)
+	for _, columns := range [][]string{
+		{"timestamp", "value", "source", "metric", "exported_exported_value", "exported_metric", "nowhere"},
+		{"timestamp", "value", "host", "exported_value"},
+		{"timestamp", "value"},
+	} {
+		var want []row
+		for _, r := range all {
+			var tags map[string]string
+			if err := json.Unmarshal([]byte(r.tags), &tags); err != nil {
+				t.Fatal(err)
+			}
+			for key := range tags {
+				name := key
+				for column, behind := range columnKeys {
+					if behind == key {
+						name = column
+					}
+				}
+				if key == "exported_value" {
+					name = key
+				}
+				if !slices.Contains(columns, name) {
+					delete(tags, key)
+				}
+			}
+			if !slices.Contains(columns, "metric") {
+				r.metric = "cpu_usage" // what readers take for it
+			}
+			r.tags = tagsText(tags)
+			want = append(want, r)
+		}
+		for _, format := range Formats {
+			content := export(t, db, Request{Selection: everything, Format: format, MetricColumn: true, Columns: columns})
+			if got := sortedRows(readers[format](t, content)); !slices.Equal(got, sortedRows(want)) {
+				t.Errorf("%s, %v: %d rows, want %d:\n%v\n%v", format, columns, len(got), len(want), got, want)
+			}
 		}
 	}
 }

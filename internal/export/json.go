@@ -5,107 +5,126 @@ import (
 	"encoding/json"
 	"io"
 
-	"github.com/flopynet/collector/internal/numfmt"
 	"github.com/flopynet/collector/model"
 )
 
 // jsonText spells rows as objects: an array of them, or one a line. What isn't finite is a string.
 type jsonText struct {
 	text
-	metric bool // each row tells its metric
-	lines  bool
-	begun  bool
+	plan  *Plan
+	texts []column
+	lines bool
+	begun bool // a row was written
 }
 
 func newJSON(p *Plan, out io.Writer) *jsonText {
-	j := &jsonText{metric: p.MetricColumn, lines: p.Format == NDJSON,
-		text: text{out: out, unit: p.EpochUnit, buffer: make([]byte, 0, pieceBytes+pieceBytes/8)}}
-	if !j.lines {
-		j.buffer = append(j.buffer, '[')
-	}
+	j := &jsonText{plan: p, texts: p.texts(), lines: p.Format == NDJSON, text: text{out: out, unit: p.EpochUnit, json: true}}
+	j.spell = j.spellRow
 	return j
 }
 
-func (j *jsonText) write(s *model.Series, times []int64, values []float64) error {
-	if s.ID != j.series {
-		if err := j.begin(s); err != nil {
-			return err
+func (j *jsonText) size() size {
+	frame := numbersBytes + len(`{"timestamp":"","value":}`)
+	return sizeOf(func(s *model.Series) int {
+		bytes := frame
+		for _, column := range j.texts {
+			bytes += len(column.of(s)) + len(`"metric":"",`)
 		}
-	}
-	buffer := j.buffer
-	for i, at := range times {
-		if j.begun {
-			buffer = append(buffer, j.lead...)
-		} else {
-			j.begun = true
-			buffer = append(buffer, bytes.TrimLeft(j.lead, ",\n")...)
-		}
-		buffer = append(j.appendTime(buffer, at), j.middle...)
-		buffer = append(numfmt.AppendJSON(buffer, values[i]), j.tail...)
-		if len(buffer) >= pieceBytes {
-			j.buffer = buffer
-			if err := j.flush(); err != nil {
-				return err
+		if j.plan.Columns == nil {
+			for _, tag := range s.Tags {
+				bytes += len(tag.Key) + len(tag.Value) + len(`"":"",`)
 			}
-			buffer = j.buffer
 		}
-	}
-	j.buffer = buffer
-	return nil
+		return bytes
+	})
 }
 
-// begin spells what the rows of a series have in common.
-func (j *jsonText) begin(s *model.Series) error {
-	j.series = s.ID
+// begin writes nothing: an array begins with its first row.
+func (j *jsonText) begin() error { return nil }
+
+const arrayBetween = ",\n" // of an array, before each row but the first
+
+func (j *jsonText) write(b *batch) error {
+	if !j.lines && !j.begun {
+		j.begun = true
+		b.text = b.text[len(arrayBetween)-1:]
+		b.text[0] = '['
+	}
+	return j.text.write(b)
+}
+
+func (j *jsonText) spellRow(row *rowText, s *model.Series) error {
 	quote := ""
 	if j.unit == 0 {
 		quote = `"`
 	}
-	j.lead = j.lead[:0]
 	if !j.lines {
-		j.lead = append(j.lead, ",\n"...)
+		row.lead = append(row.lead, arrayBetween...)
 	}
-	j.lead = append(append(j.lead, `{"timestamp":`...), quote...)
-	j.middle = append(append(j.middle[:0], quote...), ',')
-	if j.metric {
+	row.lead = append(append(row.lead, `{"timestamp":`...), quote...)
+	row.middle = append(append(row.middle, quote...), ',')
+	if j.plan.metric {
 		name, err := marshal(s.Name)
 		if err != nil {
 			return err
 		}
-		j.middle = append(append(append(j.middle, `"metric":`...), name...), ',')
+		row.middle = append(append(append(row.middle, `"metric":`...), name...), ',')
 	}
-	j.middle = append(j.middle, `"value":`...)
-	var source any // null, if there is none
-	if given, has := sourceOf(s); has {
-		source = given
-	}
-	tags := make(map[string]string, len(s.Tags))
-	for _, tag := range s.Tags {
-		if tag.Key != model.SourceKey {
-			tags[tag.Key] = tag.Value
+	row.middle = append(row.middle, `"value":`...)
+	if j.plan.source {
+		var source any // null, if there is none
+		if given, has := sourceOf(s); has {
+			source = given
 		}
+		text, err := marshal(source)
+		if err != nil {
+			return err
+		}
+		row.tail = append(append(row.tail, `,"source":`...), text...)
 	}
-	sourceText, err := marshal(source)
-	if err != nil {
-		return err
+	if j.plan.Columns == nil || len(j.plan.tags) > 0 {
+		text, err := marshal(j.tags(s))
+		if err != nil {
+			return err
+		}
+		row.tail = append(append(row.tail, `,"tags":`...), text...)
 	}
-	tagsText, err := marshal(tags)
-	if err != nil {
-		return err
-	}
-	j.tail = append(append(j.tail[:0], `,"source":`...), sourceText...)
-	j.tail = append(append(append(j.tail, `,"tags":`...), tagsText...), '}')
+	row.tail = append(row.tail, '}')
 	if j.lines {
-		j.tail = append(j.tail, '\n')
+		row.tail = append(row.tail, '\n')
 	}
 	return nil
 }
 
-func (j *jsonText) close() error {
-	if !j.lines {
-		j.buffer = append(j.buffer, "]\n"...)
+// tags returns the tags that are told of a series.
+func (j *jsonText) tags(s *model.Series) map[string]string {
+	tags := make(map[string]string, len(s.Tags))
+	if j.plan.Columns == nil {
+		for _, tag := range s.Tags {
+			if tag.Key != model.SourceKey {
+				tags[tag.Key] = tag.Value
+			}
+		}
+		return tags
 	}
-	return j.flush()
+	for _, tag := range j.plan.tags {
+		if value := s.Tags.Get(tag.key); value != "" {
+			tags[tag.key] = value
+		}
+	}
+	return tags
+}
+
+func (j *jsonText) close() error {
+	end := "]\n"
+	switch {
+	case j.lines:
+		return nil
+	case !j.begun:
+		end = "[]\n"
+	}
+	_, err := io.WriteString(j.out, end)
+	return err
 }
 
 // marshal is json.Marshal without the escapes that are for web pages.

@@ -1,202 +1,237 @@
 package export
 
 import (
-	"bufio"
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/metadata"
 	"github.com/apache/arrow/go/v17/parquet/schema"
 
 	"github.com/flopynet/collector/model"
 )
 
-// parquetRows is how many rows a row group has: it is in memory before it is written. A page has about
-// pageRows, which are written at once.
+// parquetRows is how many rows a row group has, and pageRows how many a page has, which is a batch. Of a row group,
+// the pages are in memory as they will be in the file.
 const (
 	parquetRows = 512 << 10
 	pageRows    = 64 << 10
 )
 
-// parquetFile writes a Parquet file.
+const parquetMagic = "PAR1"
+
+// parquetFile writes a Parquet file. Its pages are made here, many at a time, from runs of rows; the library has
+// their headers and the file's metadata.
 type parquetFile struct {
-	out    *bufio.Writer // keeps the first error, some of which the library loses
-	writer *file.Writer
-	batch  *batch
-	text   arrowText
-	levels []int16
+	out     *countingSink
+	columns []parquetColumn
+	zstd    compress.Codec
+	props   *parquet.WriterProperties
+	footer  *metadata.FileMetaDataBuilder
+	group   parquetGroup
+	groups  int
 }
 
+// parquetColumn says what a column has: times, values, or the texts of a column of these.
+type parquetColumn struct {
+	text     int // which column of text; or one of the following
+	optional bool
+}
+
+const (
+	timesColumn  = -1
+	valuesColumn = -2
+)
+
+// parquetGroup is a row group in the making.
+type parquetGroup struct {
+	rows         int
+	pages        [][]parquetPage // by column
+	dictionaries []*dictionary
+}
+
+// parquetPage is a page of a column, compressed, and what its statistics need.
+type parquetPage struct {
+	data         []byte
+	uncompressed int
+	rows, nulls  int
+	encoding     parquet.Encoding
+
+	low, high int64 // bits of the least and the greatest
+	ordered   bool  // there are such
+}
+
+// countingSink is where the library writes to.
+type countingSink struct {
+	largeWriter
+	written int64
+}
+
+func (s *countingSink) Write(p []byte) (int, error) {
+	n, err := s.largeWriter.Write(p)
+	s.written += int64(n)
+	return n, err
+}
+
+// Tell returns how much was written.
+func (s *countingSink) Tell() int64 { return s.written }
+
 func newParquet(p *Plan, out io.Writer) (*parquetFile, error) {
-	names := p.textNames()
+	f := &parquetFile{out: &countingSink{largeWriter: largeWriter{out: out}}}
 	nanoseconds := schema.NewTimestampLogicalType(true, schema.TimeUnitNanos)
 	var fields schema.FieldList
-	add := func(name string, repetition parquet.Repetition, logical schema.LogicalType, physical parquet.Type) error {
+	add := func(name string, column parquetColumn, logical schema.LogicalType, physical parquet.Type) error {
+		repetition := parquet.Repetitions.Required
+		if column.optional {
+			repetition = parquet.Repetitions.Optional
+		}
 		node, err := schema.NewPrimitiveNodeLogical(name, repetition, logical, physical, -1, -1)
-		fields = append(fields, node)
+		fields, f.columns = append(fields, node), append(f.columns, column)
 		return err
 	}
-	err := add("timestamp", parquet.Repetitions.Required, nanoseconds, parquet.Types.Int64)
-	if p.MetricColumn {
-		err = errors.Join(err, add(names[0], parquet.Repetitions.Required, schema.StringLogicalType{}, parquet.Types.ByteArray))
-		names = names[1:]
+	err := add(columnTimestamp, parquetColumn{text: timesColumn}, nanoseconds, parquet.Types.Int64)
+	values := func() error {
+		return add(columnValue, parquetColumn{text: valuesColumn}, schema.NoLogicalType{}, parquet.Types.Double)
 	}
-	err = errors.Join(err, add("value", parquet.Repetitions.Required, schema.NoLogicalType{}, parquet.Types.Double))
-	for _, name := range names {
-		err = errors.Join(err, add(name, parquet.Repetitions.Optional, schema.StringLogicalType{}, parquet.Types.ByteArray))
+	if !p.metric {
+		err = errors.Join(err, values())
+	}
+	for i, column := range p.texts() {
+		isMetric := column.key == model.NameKey
+		err = errors.Join(err, add(column.name, parquetColumn{text: i, optional: !isMetric}, schema.StringLogicalType{}, parquet.Types.ByteArray))
+		if isMetric {
+			err = errors.Join(err, values())
+		}
 	}
 	root, failed := schema.NewGroupNode("schema", parquet.Repetitions.Required, fields, -1)
 	if err := errors.Join(err, failed); err != nil {
 		return nil, fmt.Errorf("the schema of the Parquet file: %w", err)
 	}
-	f := &parquetFile{out: bufio.NewWriterSize(out, pieceBytes), batch: newBatch(p, parquetRows)}
-	f.writer = file.NewParquetWriter(f.out, root, file.WithWriterProps(parquet.NewWriterProperties(
+	f.props = parquet.NewWriterProperties(
 		parquet.WithVersion(parquet.V2_LATEST), // what nanoseconds need
 		parquet.WithCreatedBy("collector"),
 		parquet.WithCompression(compress.Codecs.Zstd),
-		parquet.WithBatchSize(pageRows),
-		parquet.WithDictionaryFor("timestamp", false),
-		parquet.WithEncodingFor("timestamp", parquet.Encodings.DeltaBinaryPacked),
-		parquet.WithDictionaryFor("value", false),
-	)))
-	return f, nil
+		parquet.WithEncodingFor(columnTimestamp, parquet.Encodings.DeltaBinaryPacked),
+	)
+	f.footer = metadata.NewFileMetadataBuilder(schema.NewSchema(root), f.props, nil)
+	f.zstd, err = compress.GetCodec(compress.Codecs.Zstd)
+	return f, err
 }
 
-func (f *parquetFile) write(s *model.Series, times []int64, values []float64) error {
-	return f.batch.gather(s, times, values, f.flush)
+func (f *parquetFile) size() size { return size{rows: pageRows, groupRows: parquetRows} }
+
+func (f *parquetFile) begin() error {
+	_, err := io.WriteString(f.out, parquetMagic)
+	return err
 }
 
-// flush writes the batch as a row group.
-func (f *parquetFile) flush() error {
-	group := f.writer.AppendRowGroup()
-	column, err := group.NextColumn()
-	if err != nil {
-		return err
-	}
-	if _, err := column.(*file.Int64ColumnChunkWriter).WriteBatch(f.batch.times, nil, nil); err != nil {
-		return err
-	}
-	texts := f.batch.texts
-	if f.batch.plan.MetricColumn {
-		if err := f.writeText(group, &texts[0], false); err != nil {
-			return err
+// prepare makes the pages of a batch.
+func (f *parquetFile) prepare(b *batch) error {
+	b.pages = make([]parquetPage, len(f.columns))
+	for i, column := range f.columns {
+		var page parquetPage
+		switch column.text {
+		case timesColumn:
+			page, b.text = timesPage(b.text[:0], b.times)
+		case valuesColumn:
+			page, b.text = valuesPage(b.text[:0], b.values)
+		default:
+			page, b.text = textPage(b.text[:0], b, column)
 		}
-		texts = texts[1:]
-	}
-	if column, err = group.NextColumn(); err != nil {
-		return err
-	}
-	if _, err := column.(*file.Float64ColumnChunkWriter).WriteBatch(f.batch.values, nil, nil); err != nil {
-		return err
-	}
-	for i := range texts {
-		if err := f.writeText(group, &texts[i], true); err != nil {
-			return err
-		}
-	}
-	return errors.Join(group.Close(), f.out.Flush())
-}
-
-// writeText writes a column of text, page by page, so that each page has its own statistics.
-func (f *parquetFile) writeText(group file.SerialRowGroupWriter, c *textColumn, optional bool) error {
-	next, err := group.NextColumn()
-	if err != nil {
-		return err
-	}
-	column := next.(*file.ByteArrayColumnChunkWriter)
-	rows := len(f.batch.times)
-	whole := f.text.array(c, f.batch.runs, rows).(*array.Dictionary)
-	defer whole.Release()
-	encoder, direct := column.CurrentEncoder().(interface{ PutDictionary(arrow.Array) error })
-	if !direct {
-		return errors.New("a column of text has no dictionary")
-	}
-	if err := encoder.PutDictionary(whole.Dictionary()); err != nil {
-		return err
-	}
-	levels := f.expandLevels(c, rows)
-	for begin := 0; begin < rows; begin += pageRows {
-		end := min(begin+pageRows, rows)
-		indices := array.NewSlice(whole.Indices(), int64(begin), int64(end))
-		var part []int16
-		if optional {
-			part = levels[begin:end]
-		}
-		err := f.writePage(column, c, indices, part)
-		indices.Release()
-		if err != nil {
-			return err
-		}
+		page.rows, page.uncompressed = len(b.times), len(b.text)
+		b.packed = f.zstd.Encode(b.packed, b.text)
+		page.data = bytes.Clone(b.packed)
+		b.pages[i] = page
 	}
 	return nil
 }
 
-// writePage writes a page of a column of text, and first what its statistics need: the library has them from
-// the values, and is given numbers of the dictionary.
-func (f *parquetFile) writePage(column *file.ByteArrayColumnChunkWriter, c *textColumn, indices arrow.Array, levels []int16) error {
-	statistics := column.PageStatistics()
-	statistics.IncNulls(int64(indices.NullN()))
-	statistics.IncNumValues(int64(indices.Len() - indices.NullN()))
-	if low, high, some := c.extremes(indices.(*array.Int32)); some {
-		extremes := array.NewStringBuilder(memory.NewGoAllocator())
-		defer extremes.Release()
-		extremes.Append(low)
-		extremes.Append(high)
-		both := extremes.NewArray()
-		defer both.Release()
-		if err := statistics.UpdateFromArrow(both, false); err != nil {
+// write adds a batch to the row group, and writes that if this is its last.
+func (f *parquetFile) write(b *batch) error {
+	if f.group.pages == nil {
+		f.group.pages = make([][]parquetPage, len(f.columns))
+	}
+	for i, page := range b.pages {
+		f.group.pages[i] = append(f.group.pages[i], page)
+	}
+	f.group.rows += len(b.times)
+	f.group.dictionaries = b.dictionaries
+	if b.ends {
+		return f.writeGroup()
+	}
+	return nil
+}
+
+// writeGroup writes the row group.
+func (f *parquetFile) writeGroup() error {
+	group := f.group
+	f.group = parquetGroup{}
+	begin := f.out.Tell()
+	about := f.footer.AppendRowGroup()
+	about.SetNumRows(group.rows)
+	for i, column := range f.columns {
+		chunk := about.NextColumnChunk()
+		out, err := file.NewPageWriter(f.out, compress.Codecs.Zstd, 0, chunk, int16(f.groups), int16(i), memory.DefaultAllocator, false, nil, nil)
+		if err != nil {
+			return err
+		}
+		var texts *dictionary
+		if column.text >= 0 {
+			texts = group.dictionaries[column.text]
+			if _, err := out.WriteDictionaryPage(texts.page()); err != nil {
+				return err
+			}
+		}
+		for _, page := range group.pages[i] {
+			levels := parquet.Encodings.RLE
+			data := file.NewDataPageV1(memory.NewBufferBytes(page.data), int32(page.rows), page.encoding, levels, levels, int32(page.uncompressed))
+			if _, err := out.WriteDataPage(data); err != nil {
+				return err
+			}
+		}
+		chunk.SetStats(statisticsOf(group.pages[i], texts, column.text == valuesColumn))
+		if err := out.Close(texts != nil, false); err != nil {
 			return err
 		}
 	}
-	return column.WriteDictIndices(indices, levels, nil)
+	f.groups++
+	return errors.Join(about.Finish(f.out.Tell()-begin, int16(f.groups-1)), f.out.Flush())
 }
 
-// extremes returns the least and the greatest text of a page.
-func (c *textColumn) extremes(indices *array.Int32) (low, high string, some bool) {
-	before := int32(-1)
-	for i, number := range indices.Int32Values() {
-		if number == before || indices.IsNull(i) {
-			continue
-		}
-		before = number
-		text := c.dictionary[number]
-		if !some || text < low {
-			low = text
-		}
-		if !some || text > high {
-			high = text
-		}
-		some = true
-	}
-	return low, high, some
-}
-
-// expandLevels spells out which rows have a value: 1, or 0 for none.
-func (f *parquetFile) expandLevels(c *textColumn, rows int) []int16 {
-	f.levels = f.levels[:0]
-	for i, n := range f.batch.runs {
-		level := int16(1)
-		if c.runs[i] < 0 {
-			level = 0
-		}
-		for range n {
-			f.levels = append(f.levels, level)
-		}
-	}
-	return f.levels[:rows]
-}
-
+// close writes what is left, and the footer.
 func (f *parquetFile) close() error {
-	var err error
-	if len(f.batch.times) > 0 {
-		err = f.flush()
+	if f.group.rows > 0 {
+		if err := f.writeGroup(); err != nil {
+			return err
+		}
 	}
-	// Close alone would lose the footer's error.
-	return errors.Join(err, f.writer.FlushWithFooter(), f.writer.Close(), f.out.Flush())
+	footer, err := f.footer.Finish()
+	if err != nil {
+		return err
+	}
+	n, err := footer.WriteTo(f.out, nil)
+	if err != nil {
+		return err
+	}
+	if n > math.MaxUint32 {
+		return fmt.Errorf("the footer of the Parquet file has %d bytes, which is too much", n)
+	}
+	_, err = f.out.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(n)), parquetMagic...))
+	return errors.Join(err, f.out.Flush())
+}
+
+// page returns the dictionary as a page.
+func (d *dictionary) page() *file.DictionaryPage {
+	var content []byte
+	for _, text := range d.texts {
+		content = append(binary.LittleEndian.AppendUint32(content, uint32(len(text))), text...)
+	}
+	return file.NewDictionaryPage(memory.NewBufferBytes(content), int32(len(d.texts)), parquet.Encodings.Plain)
 }

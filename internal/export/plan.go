@@ -2,10 +2,10 @@ package export
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/flopynet/collector/engine"
@@ -17,9 +17,10 @@ type Plan struct {
 	Request
 	Series int // that matched; those without a sample in the range included
 
-	keys    []string // of the tag columns, ascending, without the source
-	columns []string // their names
-	known   map[string]bool
+	metric, source bool // are columns
+	tags           []column
+	known          map[string]bool // keys that have columns
+	small          []bool          // columns of text, of which an Arrow dictionary has small numbers
 }
 
 // Progress tells how far an export is. It may be read while the export goes on.
@@ -30,37 +31,76 @@ type Progress struct {
 
 // NewPlan looks at the series that match. ErrColumns says that there would be too many columns.
 func NewPlan(ctx context.Context, db *engine.DB, r Request) (*Plan, error) {
-	p := &Plan{Request: r, known: map[string]bool{}}
+	p := &Plan{Request: r, metric: r.MetricColumn, source: true, known: map[string]bool{}}
+	wanted := r.wantedKeys()
+	seen := textCount{}
 	err := db.ScanSeries(ctx, r.Selection, func(s model.Series) error {
 		p.Series++
-		if !r.Format.isTable() {
+		if !r.Format.isTable() && wanted == nil {
 			return nil
 		}
 		for _, tag := range s.Tags {
-			if tag.Key != model.SourceKey {
+			if tag.Key != model.SourceKey && (wanted == nil || wanted[tag.Key]) {
 				p.known[tag.Key] = true
 			}
 		}
 		if len(p.known) > MaxTagColumns {
 			return ErrColumns
 		}
+		if r.Format == Arrow {
+			seen.note(model.NameKey, s.Name)
+			for _, tag := range s.Tags {
+				if tag.Key == model.SourceKey || p.known[tag.Key] {
+					seen.note(tag.Key, tag.Value)
+				}
+			}
+		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	for key := range p.known {
-		p.keys = append(p.keys, key)
+	p.nameColumns()
+	for _, column := range p.texts() {
+		p.small = append(p.small, r.Format == Arrow && seen.few(column.key))
 	}
-	slices.Sort(p.keys)
-	p.columns = ColumnNames([]string{model.SourceKey}, p.keys)
 	return p, nil
 }
 
+// nameColumns settles which columns there are.
+func (p *Plan) nameColumns() {
+	keys := slices.Sorted(maps.Keys(p.known))
+	names := ColumnNames([]string{model.SourceKey}, keys)
+	if p.Columns == nil {
+		for i, key := range keys {
+			p.tags = append(p.tags, column{key, names[i]})
+		}
+		return
+	}
+	p.metric, p.source = false, false
+	for _, name := range p.Columns {
+		switch name {
+		case columnTimestamp, columnValue:
+		case columnMetric:
+			p.metric = true
+		case model.SourceKey:
+			p.source = true
+		default: // a tag that no series has is a column nevertheless: what reads exports again and again relies on it
+			tag := column{name, name}
+			if i := slices.Index(names, name); i >= 0 {
+				tag.key = keys[i]
+			}
+			p.tags = append(p.tags, tag)
+		}
+	}
+	slices.SortFunc(p.tags, func(a, b column) int { return strings.Compare(a.key, b.key) })
+}
+
 // covers reports whether the series has no tag without a column. Only a series that had no samples in the
-// range when the plan was made can have one; such a series is none of this export's.
+// range when the plan was made can have one; such a series is none of this export's. If the columns were asked
+// for, they are all that is wanted.
 func (p *Plan) covers(s *model.Series) bool {
-	if !p.Format.isTable() {
+	if !p.Format.isTable() || p.Columns != nil {
 		return true
 	}
 	for _, tag := range s.Tags {
@@ -71,46 +111,26 @@ func (p *Plan) covers(s *model.Series) bool {
 	return true
 }
 
-// encoder spells blocks of rows.
-type encoder interface {
-	// write appends the rows of a series' block. The series is another one only if its ID is.
-	write(s *model.Series, times []int64, values []float64) error
-	// close writes what is left, and the end.
-	close() error
-}
-
-// Write writes the export and returns the number of its rows. What it writes to w comes in large pieces. An
-// error means that what was written is not whole.
+// Write writes the export and returns the number of its rows. What it writes to w comes in large pieces, one at a
+// time, but from other goroutines. An error means that what was written is not whole.
 func (p *Plan) Write(ctx context.Context, db *engine.DB, w io.Writer, progress *Progress) (rows int64, err error) {
-	defer func() {
-		if cause := recover(); cause != nil { // the libraries for Parquet and Arrow panic at times
-			err = fmt.Errorf("writing %s panicked: %v", p.Format, cause)
-		}
-	}()
-	out, err := p.newEncoder(w)
+	encoder, err := p.newEncoder(w)
 	if err != nil {
 		return 0, err
 	}
-	last := model.SeriesID(0)
+	f := newFlow(ctx, p, encoder, progress)
 	write := func(s *model.Series, times []int64, values []float64) error {
 		if !p.covers(s) {
 			return nil
 		}
-		if s.ID != last && last != 0 {
-			progress.Series.Add(1)
-		}
-		last = s.ID
-		rows += int64(len(times))
-		progress.Rows.Store(rows)
-		return out.write(s, times, values)
+		return f.add(s, times, values)
 	}
 	if p.Edges == nil {
-		err = db.Scan(ctx, p.Selection, func(s model.Series, times []int64, values []float64) error { return write(&s, times, values) })
+		err = db.Scan(f.ctx, p.Selection, func(s model.Series, times []int64, values []float64) error { return write(&s, times, values) })
 	} else {
-		err = p.scanBuckets(ctx, db, write)
+		err = p.scanBuckets(f.ctx, db, write)
 	}
-	// The encoder is closed even then, for what it holds.
-	return rows, errors.Join(err, out.close())
+	return f.end(err)
 }
 
 // scanBuckets passes on the buckets that have a value.
@@ -131,18 +151,4 @@ func (p *Plan) scanBuckets(ctx context.Context, db *engine.DB, write func(*model
 		return write(&s, times, values)
 	})
 	return err
-}
-
-func (p *Plan) newEncoder(w io.Writer) (encoder, error) {
-	switch p.Format {
-	case CSV:
-		return newCSV(p, w), nil
-	case JSON, NDJSON:
-		return newJSON(p, w), nil
-	case Parquet:
-		return newParquet(p, w)
-	case Arrow:
-		return newArrow(p, w), nil
-	}
-	return nil, fmt.Errorf("there is no export format %q", p.Format)
 }

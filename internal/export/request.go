@@ -2,7 +2,9 @@ package export
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/flopynet/collector/engine"
@@ -35,6 +37,10 @@ type Request struct {
 	// MetricColumn says that each row tells its metric. It should be set if the selection may match several.
 	MetricColumn bool
 
+	// Columns are those to export, by their names; nil: all. Timestamp and value always are, and the order is the
+	// same whatever theirs. Of JSON, they say which keys a row has, and which tags. They decide on the metric, too.
+	Columns []string
+
 	// Edges and Function make each series a value per bucket, labelled by the bucket's start. Without edges,
 	// samples are exported as they are. Buckets without a value are left out.
 	Edges    []int64
@@ -50,14 +56,49 @@ type Request struct {
 // ErrColumns says that an export would have more tag columns than MaxTagColumns.
 var ErrColumns = errors.New("the series that match have too many different tags for columns")
 
+// The columns that are not for tags, but for the source's.
+const (
+	columnTimestamp = "timestamp"
+	columnMetric    = "metric"
+	columnValue     = "value"
+)
+
+// CheckColumns says what is wrong with a list of different columns.
+func CheckColumns(columns []string) error {
+	if !slices.Contains(columns, columnTimestamp) || !slices.Contains(columns, columnValue) {
+		return errors.New("timestamp and value must be among them")
+	}
+	if len(columns) > MaxTagColumns {
+		return fmt.Errorf("there are more than %d", MaxTagColumns)
+	}
+	return nil
+}
+
+// wantedKeys returns the keys of tags that may be behind the names of the columns; nil: all.
+func (r *Request) wantedKeys() map[string]bool {
+	if r.Columns == nil {
+		return nil
+	}
+	wanted := make(map[string]bool, len(r.Columns))
+	for _, name := range r.Columns {
+		for more := true; more; name, more = strings.CutPrefix(name, renamedPrefix) {
+			wanted[name] = true
+		}
+		wanted[name] = true
+	}
+	return wanted
+}
+
 // isTable reports whether tags are columns.
 func (f Format) isTable() bool { return f != JSON && f != NDJSON }
+
+const renamedPrefix = "exported_"
 
 // ColumnNames returns how tag columns are called beside the columns own: like their keys, but with a prefix
 // where that is the name of one of own, or of a column that there may be in other exports. The prefix is
 // repeated while another tag has that name.
 func ColumnNames(own, keys []string) []string {
-	taken := map[string]bool{"timestamp": true, "value": true, "metric": true, "unit": true}
+	taken := map[string]bool{columnTimestamp: true, columnValue: true, columnMetric: true, "unit": true}
 	for _, name := range own {
 		taken[name] = true
 	}
@@ -69,7 +110,7 @@ func ColumnNames(own, keys []string) []string {
 	for i, key := range keys {
 		name := key
 		for taken[name] || name != key && isKey[name] {
-			name = "exported_" + name
+			name = renamedPrefix + name
 		}
 		names[i] = name
 	}

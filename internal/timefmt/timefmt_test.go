@@ -289,23 +289,32 @@ func BenchmarkAppendTime(b *testing.B) {
 	}
 }
 
-// TestAppender compares an Appender with AppendTime, for times that wander and times that jump.
+// TestAppender compares Appenders with AppendTime and AppendEpoch, for times that wander and times that jump.
 func TestAppender(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	var a Appender
+	appenders := []*Appender{{}, {Unit: 1}, {Unit: 1e3}, {Unit: 1e6}, {Unit: 1e9}}
 	at := int64(0)
 	for i := range 200_000 {
-		got, want := string(a.AppendTime(nil, at)), string(AppendTime(nil, at))
-		if got != want {
-			t.Fatalf("%d is %s, want %s", at, got, want)
+		for _, a := range appenders {
+			want := string(AppendTime(nil, at))
+			if a.Unit != 0 {
+				want = string(AppendEpoch(nil, at, a.Unit))
+			}
+			if got := string(a.Append(nil, at)); got != want {
+				t.Fatalf("in units of %d, %d is %s, want %s", a.Unit, at, got, want)
+			}
 		}
 		switch unit := []int64{1, 1e3, 1e6, 1e9, 60e9}[random.IntN(5)]; {
 		case i%1000 == 0:
 			at = random.Int64N(9_223_286_400e9) / unit * unit
 		case i%1001 == 0:
 			at = -random.Int64N(1e18)
+		case i%1002 == 0:
+			at = random.Int64N(4e17)
+		case i%1003 == 0:
+			at = math.MaxInt64 - random.Int64N(4e17)
 		default:
 			at = min(at/unit*unit+random.Int64N(100)*unit, 9_223_286_400e9)
 		}
