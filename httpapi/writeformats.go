@@ -1,20 +1,19 @@
 package httpapi
 
 import (
-	"bytes"
+	"mime"
 
 	"github.com/valyala/fasthttp"
 )
 
 // formatRoutes are those of the formats that other programs write in.
 func formatRoutes() []route {
-	influx := newInfluxWriter()
+	influx, remote := newInfluxWriter(), newRemoteWriter()
 	return []route{
-		{method: fasthttp.MethodPost, path: "/write", about: "write in InfluxDB's line protocol", role: roleWrite, mutates: true, login: true,
-			failure: failureOfWrite, handler: func(s *Server, r *request) error {
-				if r.hasProtobuf() {
-					return newError(fasthttp.StatusUnsupportedMediaType, "The Content-Type is not supported",
-						detail{"given", typeProtobuf}, detail{"issue", "send InfluxDB's line protocol"})
+		{method: fasthttp.MethodPost, path: "/write", about: "write in InfluxDB's line protocol, or as Prometheus' remote write", role: roleWrite,
+			mutates: true, login: true, failure: failureOfWrite, handler: func(s *Server, r *request) error {
+				if proto, ok := r.protobuf(); ok {
+					return remote.write(s, r, proto)
 				}
 				return influx.write(s, r, &influxAPI1)
 			}},
@@ -26,16 +25,16 @@ func formatRoutes() []route {
 
 const typeProtobuf = "application/x-protobuf"
 
-// hasProtobuf reports whether the body of POST /write is Prometheus' remote write. All others are line protocol,
-// for which clients give Content-Types of all kinds.
-func (r *request) hasProtobuf() bool {
-	kind, _, _ := bytes.Cut(r.http.Request.Header.ContentType(), []byte(";"))
-	return string(bytes.TrimSpace(kind)) == typeProtobuf
+// protobuf reports whether the body of POST /write is Prometheus' remote write, and which message it names, if it
+// does. All others are line protocol, for which clients give Content-Types of all kinds.
+func (r *request) protobuf() (proto string, ok bool) {
+	kind, parameters, _ := mime.ParseMediaType(string(r.http.Request.Header.ContentType())) // kind is "" if it can't be read
+	return parameters["proto"], kind == typeProtobuf
 }
 
 // failureOfWrite spells a failure of POST /write for the client that its body is from.
 func failureOfWrite(r *request, failure *apiError) []byte {
-	if r.hasProtobuf() {
+	if _, ok := r.protobuf(); ok {
 		return r.envelope(failure)
 	}
 	return influxFailure1(r, failure)

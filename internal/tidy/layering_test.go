@@ -43,6 +43,7 @@ var mayImport = []struct {
 	{"internal/rawcache", []string{"engine"}},
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
 	{"internal/lineproto", []string{"model", "engine", "internal/rawcache", "internal/ingest"}},
+	{"internal/remotewrite", []string{"model", "engine", "internal/rawcache"}},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
 	{"pipeline", []string{"model", "engine", "internal/timefmt", "internal/numfmt"}},
@@ -50,7 +51,7 @@ var mayImport = []struct {
 
 	{"httpapi", []string{
 		"model", "engine", "internal/timefmt", "internal/numfmt", "internal/telemetry", "internal/ingest", "internal/lineproto",
-		"internal/rawcache", "internal/export", "config", "flopynet", "analysis", "pipeline",
+		"internal/remotewrite", "internal/rawcache", "internal/export", "config", "flopynet", "analysis", "pipeline",
 	}},
 	{"web", nil},
 	{"bench", []string{"model", "engine", "internal/timefmt", "internal/ingest", "internal/export", "httpapi"}},

@@ -1,0 +1,92 @@
+package remotewrite
+
+import (
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/rawcache"
+	"github.com/flopynet/collector/model"
+)
+
+// Cache finds a series from the bytes of its labels, and knows the units of metric families. It is safe for
+// concurrent use.
+type Cache struct {
+	series   *rawcache.Cache[entry]
+	families families
+}
+
+// NewCache returns an empty cache within the bounds.
+func NewCache(options rawcache.Options) *Cache {
+	return &Cache{series: rawcache.New[entry](options), families: families{units: make(map[string]string)}}
+}
+
+const (
+	// maxEntryBytes is the length of labels above which a series is not cached.
+	maxEntryBytes = 4 << 10
+
+	// entryOverhead is what an entry takes beside its texts.
+	entryOverhead = 96
+)
+
+// entry is a series as it was written.
+type entry struct {
+	labels   string // as in a message of version 1
+	id       model.SeriesID
+	class    *engine.RetentionClass
+	unit     string // that the engine is known to have; "": none is
+	families uint32 // the generation of the families in which the unit was looked for
+}
+
+func (e *entry) size() int64 { return int64(entryOverhead + len(e.labels) + len(e.unit)) }
+
+// Bounds of what is kept of metric families.
+const (
+	maxFamilies    = 10_000
+	maxFamilyBytes = 1 << 20
+)
+
+// families holds the units that messages of version 1 gave to metric families.
+type families struct {
+	generation atomic.Uint32 // changes when a unit does
+
+	mu    sync.RWMutex
+	units map[string]string
+	bytes int // of names and units
+}
+
+// set notes a family's unit, as long as there is room for it.
+func (f *families) set(family, unit string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	old, known := f.units[family]
+	if old == unit {
+		return
+	}
+	size := len(family) + len(unit)
+	if known {
+		size = len(unit) - len(old)
+	}
+	if !known && len(f.units) >= maxFamilies || f.bytes+size > maxFamilyBytes {
+		return
+	}
+	f.bytes += size
+	f.units[strings.Clone(family)] = unit
+	f.generation.Add(1)
+}
+
+// unitOf returns the unit of the samples of a metric, "" if none is known. Buckets and counts of a family have none.
+func (f *families) unitOf(metric string) string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if unit := f.units[metric]; unit != "" {
+		return unit
+	}
+	for _, suffix := range [...]string{"_total", "_sum"} {
+		if family, ok := strings.CutSuffix(metric, suffix); ok {
+			return f.units[family]
+		}
+	}
+	return ""
+}
