@@ -40,19 +40,24 @@ func (a *accumulator) bucketOf(time int64) int {
 }
 
 func (a *accumulator) partial(group, bucket int) *partial {
+	return &a.page(group, bucket)[bucket%bucketPage]
+}
+
+// page returns the page of a bucket, made if need be.
+func (a *accumulator) page(group, bucket int) []partial {
 	buckets := len(a.edges) - 1
 	if a.groups[group] == nil {
 		a.groups[group] = make([][]partial, (buckets+bucketPage-1)/bucketPage)
 	}
-	number := bucket / bucketPage
-	if a.groups[group][number] == nil {
-		size := min(bucketPage, buckets-number*bucketPage)
-		a.groups[group][number] = make([]partial, size)
+	page := &a.groups[group][bucket/bucketPage]
+	if *page == nil {
+		size := min(bucketPage, buckets-bucket/bucketPage*bucketPage)
+		*page = make([]partial, size)
 		if a.bytes += int64(size) * partialBytes; a.needs.sketch {
 			a.bytes += int64(size) * partialBytes * sketchPoints
 		}
 	}
-	return &a.groups[group][number][bucket%bucketPage]
+	return *page
 }
 
 // seriesState is what rate, increase and delta have to remember of a series between two samples. It

@@ -10,6 +10,10 @@ import (
 // addPoints takes in points [lo, hi) of one series, in time order. A point that begins before the range, as
 // those do that are only the nearest there are, counts for the range's first bucket.
 func (a *accumulator) addPoints(group int, state *seriesState, tier model.Tier, c *rollup.Columns, lo, hi int) {
+	if state == nil && a.needs.columns&^(rollup.WantCounts|rollup.WantSums) == 0 {
+		a.addSums(group, tier, c, lo, hi)
+		return
+	}
 	bucket := -2
 	end := int64(0) // of the bucket
 	for i := lo; i < hi; i++ {
@@ -21,6 +25,34 @@ func (a *accumulator) addPoints(group int, state *seriesState, tier model.Tier, 
 		}
 		if state != nil {
 			a.changePoint(group, bucket, state, c, i)
+		}
+	}
+}
+
+// addSums is addPoints for counts and sums alone, which most queries are about. Points of neighbouring buckets, as
+// they are where buckets are as wide as points, are added without looking for the bucket of each.
+func (a *accumulator) addSums(group int, tier model.Tier, c *rollup.Columns, lo, hi int) {
+	for i := lo; i < hi; {
+		bucket, end := a.bucketOfPoint(c.Starts[i], tier.Width())
+		if bucket < 0 {
+			i++
+			continue
+		}
+		page := a.page(group, bucket)
+		edges := a.edges[bucket-bucket%bucketPage:]
+		for at := bucket % bucketPage; ; {
+			p := &page[at]
+			for ; i < hi && c.Starts[i] < end; i++ {
+				p.count += c.Counts[i]
+				p.finite += c.Counts[i] - c.NaNs[i]
+				if len(c.Sums) > 0 {
+					p.addSum(c.Sums[i]) // 0 where nothing is finite
+				}
+			}
+			if at++; i == hi || at == len(page) || c.Starts[i] >= edges[at+1] {
+				break
+			}
+			end = edges[at+1]
 		}
 	}
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/flopynet/collector/engine"
@@ -56,6 +57,10 @@ type series struct {
 func fillGroup(group engine.Group, count, k int, how fill, edges []int64) series {
 	out := series{tags: group.Tags}
 	if how.kind == fillNone {
+		if !slices.ContainsFunc(group.Values, engine.IsMissing) { // as a rule; the group is not ours, and is not changed
+			out.buckets, out.values = group.Buckets, group.Values
+			return out
+		}
 		for i, bucket := range group.Buckets {
 			values := group.Values[i*k : (i+1)*k]
 			if !allMissing(values) {

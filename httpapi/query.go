@@ -46,11 +46,11 @@ func (s *Server) getQuery(r *request) error {
 		r.respondLarge(typeCSV, a.appendCSV(make([]byte, 0, size)))
 		return nil
 	}
-	out, _, err := s.appendAnswer(ctx, r, nil, q, r.received)
+	out, _, err := s.appendAnswer(ctx, r, r.takeBody(), q, r.received)
 	if err != nil {
 		return err
 	}
-	r.respondLarge(typeJSON, append(out, '\n'))
+	r.respondTaken(typeJSON, append(out, '\n'))
 	return nil
 }
 

@@ -72,14 +72,14 @@ func appendSourceAndTags(dst []byte, tags model.Tags) []byte {
 func (a *answer) appendPoints(dst []byte, s series) []byte {
 	q := a.query
 	k := len(q.functions)
+	times := timefmt.Appender{Unit: int64(q.epoch)}
 	dst = append(dst, '[')
 	for i, bucket := range s.buckets {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		values := s.values[i*k : (i+1)*k]
-		dst = append(dst, `{"timestamp":`...)
-		dst = q.epoch.appendJSON(dst, q.edges[bucket])
+		dst = q.epoch.appendTimestamp(dst, &times, q.edges[bucket])
 		dst = append(dst, `,"value":`...)
 		dst = appendValue(dst, values[0])
 		if k > 1 {
@@ -114,13 +114,13 @@ func appendValue(dst []byte, value float64) []byte {
 func (a *answer) appendSamples(dst []byte) []byte {
 	result := a.samples
 	owners := make([][]byte, len(result.Series)) // what follows the value, by series
+	times := timefmt.Appender{Unit: int64(a.query.epoch)}
 	dst = append(dst, `,"data_points":[`...)
 	for i, row := range result.Rows {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, `{"timestamp":`...)
-		dst = a.query.epoch.appendJSON(dst, row.Time)
+		dst = a.query.epoch.appendTimestamp(dst, &times, row.Time)
 		dst = append(dst, `,"value":`...)
 		dst = numfmt.AppendJSON(dst, row.Value)
 		if len(owners) > 1 {
@@ -141,6 +141,14 @@ func (a *answer) appendSamples(dst []byte) []byte {
 type epochUnit int64
 
 var epochUnits = map[string]epochUnit{"": 0, "s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1}
+
+// appendTimestamp begins the object of a point, of which times are spelt in this unit one after the other.
+func (u epochUnit) appendTimestamp(dst []byte, times *timefmt.Appender, ns int64) []byte {
+	if u != 0 {
+		return times.Append(append(dst, `{"timestamp":`...), ns)
+	}
+	return append(times.Append(append(dst, `{"timestamp":"`...), ns), '"')
+}
 
 // appendJSON appends a time as a JSON string or, with its decimals, a JSON number.
 func (u epochUnit) appendJSON(dst []byte, ns int64) []byte {

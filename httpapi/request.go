@@ -156,6 +156,21 @@ func (r *request) respondLarge(contentType string, body []byte) {
 	r.http.Response.SetBodyRaw(body)
 }
 
+// takeBody returns memory to make a body in that answers before this one were made in. It is for respondTaken, or is
+// lost.
+func (r *request) takeBody() []byte { return r.http.Response.SwapBody(nil)[:0] }
+
+// respondTaken is respondLarge for a body in what takeBody returned, whose memory the next answer gets.
+func (r *request) respondTaken(contentType string, body []byte) {
+	if r.held != nil { // it is sent as a stream, which outlives the response's own memory
+		r.respondLarge(contentType, body)
+		return
+	}
+	r.http.SetStatusCode(fasthttp.StatusOK)
+	r.http.SetContentType(contentType)
+	r.http.Response.SwapBody(body)
+}
+
 // fail answers with the error's envelope.
 func (r *request) fail(err error) {
 	failure := r.classify(err)

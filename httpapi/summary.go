@@ -113,9 +113,9 @@ func (s *Server) getSummary(r *request) error {
 	if values := len(result.Groups) * len(q.functions); values > maxAnswerValues {
 		return answerTooLarge(values, "use fewer groups or fewer percentiles")
 	}
-	out := q.appendJSON(nil, result)
+	out := q.appendJSON(r.takeBody(), result)
 	out = appendQueryTime(out, s.options.Now().Sub(r.received))
-	r.respondLarge(typeJSON, append(out, "}\n"...))
+	r.respondTaken(typeJSON, append(out, "}\n"...))
 	return nil
 }
 
