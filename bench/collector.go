@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -145,4 +146,23 @@ func (*collector) read(q question, body []byte) ([]row, error) {
 
 func (*collector) semantics(question) (ranking, float64) { return linear, 1e-9 }
 
-func (*collector) exports() []exportFormat { return nil }
+func (*collector) exports() []exportFormat {
+	path := func(format string) func(w *Workload, field int) string {
+		return func(w *Workload, field int) string {
+			return pathOf("/metrics/export", "metric", metricName(field), "from", timeText(w.Start), "to", timeText(w.End()), "format", format)
+		}
+	}
+	type line struct {
+		Timestamp time.Time         `json:"timestamp"`
+		Value     float64           `json:"value"`
+		Tags      map[string]string `json:"tags"`
+	}
+	return []exportFormat{
+		{exportCSV, path("csv"), func(body io.Reader, check *rowCheck) error { return readCSV(body, check, nil) }},
+		{exportLines, path("ndjson"), func(body io.Reader, check *rowCheck) error {
+			return readLines(body, func(l *line) error { return check.add(l.Tags["host"], l.Timestamp.UnixNano(), l.Value) })
+		}},
+		{exportParquet, path("parquet"), readParquet},
+		{exportArrow, path("arrow"), readArrow},
+	}
+}

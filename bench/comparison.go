@@ -86,7 +86,8 @@ func (run *Run) primary(system System, l load) bool {
 // other encodings.
 func (run *Run) wanted(system System, l load) bool {
 	if run.primary(system, l) {
-		return true
+		return slices.Contains(run.Parts, partIngest) || slices.Contains(run.Parts, partDisk) || slices.Contains(run.Parts, partQuery) ||
+			len(system.exports()) > 0
 	}
 	return slices.Contains(run.Parts, partIngest) && l.variant == variantDec2
 }
@@ -97,7 +98,12 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.discard()) }()
+	defer func() {
+		if run.Profile != "" { // a program that is killed writes none
+			err = errors.Join(err, s.stop())
+		}
+		err = errors.Join(err, s.discard())
+	}()
 	done, err := run.ingest(ctx, s, w, l)
 	if err != nil {
 		var status *statusError
@@ -108,7 +114,10 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 		return errors.Join(err, s.hasEnded())
 	}
 	run.reportIngest(system, l, done)
-	if err := system.settle(ctx, s); err != nil {
+	run.progress.begin("settling "+system.Name(), 1)
+	err = system.settle(ctx, s)
+	run.progress.done()
+	if err != nil {
 		return fmt.Errorf("settling: %w", err)
 	}
 	if err := run.reportSettled(s, w, l); err != nil {
@@ -125,6 +134,11 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 	if slices.Contains(run.Parts, partQuery) {
 		if s, err = run.queries(ctx, s, w, l); err != nil {
 			return fmt.Errorf("asking: %w", err)
+		}
+	}
+	if slices.Contains(run.Parts, partExport) {
+		if s, err = run.exports(ctx, s, w, l); err != nil {
+			return fmt.Errorf("exporting: %w", err)
 		}
 	}
 	return nil

@@ -162,8 +162,8 @@ func freeAddress() (string, error) {
 	return address, listener.Close()
 }
 
-// sizeOf returns the bytes of all files below a directory that keep wants, by their path in it. Files may
-// come and go meanwhile.
+// sizeOf returns the bytes on disk of all files below a directory that keep wants, by their path in it: without
+// holes, and without what the file system rounds up. Files may come and go meanwhile.
 func sizeOf(directory string, keep func(path string) bool) (int64, error) {
 	var total int64
 	err := filepath.WalkDir(directory, func(path string, entry os.DirEntry, err error) error {
@@ -182,7 +182,7 @@ func sizeOf(directory string, keep func(path string) bool) (int64, error) {
 			return nil
 		}
 		if err == nil {
-			total += info.Size()
+			total += min(info.Size(), allocated(info))
 		}
 		return err
 	})

@@ -30,18 +30,18 @@ func promWindow(q question) time.Duration {
 // promAsk is the path of a question, given how percentiles are asked for. A bucket [from, to) is the window that
 // ends a millisecond before to; so it doesn't matter whether a window has its start in it.
 func promAsk(q question, ofPercentiles string, extra ...string) string {
-	selector := promSelector(q)
+	selector, by := promSelector(q), ""
+	if q.byHost {
+		by = " by (host)"
+	}
 	var expression string
 	switch q.function {
 	case totals:
-		expression = fmt.Sprintf(`label_replace(sum(count_over_time(%[1]s)),"f","0","","") or label_replace(sum(sum_over_time(%[1]s)),"f","1","","")`, selector)
+		expression = fmt.Sprintf(`label_replace(sum(count_over_time(%[1]s))%[2]s,"f","0","","") or label_replace(sum(sum_over_time(%[1]s))%[2]s,"f","1","","")`, selector, by)
 	case percentiles:
 		expression = ofPercentiles
 	default:
-		expression = "avg(avg_over_time(" + selector + "))"
-		if q.byHost {
-			expression += " by (host)"
-		}
+		expression = "avg(avg_over_time(" + selector + "))" + by
 	}
 	if expression == "" {
 		return ""

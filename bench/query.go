@@ -16,6 +16,7 @@ import (
 // it is asked a few times untimed, so that what the first needs to read is in memory.
 const (
 	queryRuns  = 200
+	quickRuns  = 20
 	leastRuns  = 3
 	warmupRuns = 2
 	queryTime  = 3 * time.Second
@@ -105,9 +106,15 @@ func queryMeasures(l load, name, mode string) (p50, p99 Measure) {
 // milliseconds. Every answer is checked, while the clock stands still.
 func (run *Run) time(ctx context.Context, s *server, w *Workload, q question) (p50, p99 float64, err error) {
 	var times []float64
+	var want []row // which takes longer to find than most systems need
 	var response fasthttp.Response
+	ranks, _ := s.system.semantics(q)
 	began := time.Now()
-	for number := range warmupRuns + queryRuns {
+	runs := queryRuns
+	if run.Quick {
+		runs = quickRuns
+	}
+	for number := range warmupRuns + runs {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}
@@ -119,7 +126,10 @@ func (run *Run) time(ctx context.Context, s *server, w *Workload, q question) (p
 		if err != nil {
 			return 0, 0, err
 		}
-		if err := s.check(w, asked, body); err != nil {
+		if want == nil || asked.host != q.host {
+			want = w.expected(asked, ranks)
+		}
+		if err := s.check(asked, body, want); err != nil {
 			return 0, 0, err
 		}
 		run.progress.add(1)
@@ -147,17 +157,18 @@ func (s *server) verify(w *Workload, q question) error {
 	if err != nil {
 		return err
 	}
-	return s.check(w, q, body)
+	ranks, _ := s.system.semantics(q)
+	return s.check(q, body, w.expected(q, ranks))
 }
 
-// check compares an answer with the generator's.
-func (s *server) check(w *Workload, q question, body []byte) error {
+// check compares an answer with the rows that it should have.
+func (s *server) check(q question, body []byte, want []row) error {
 	got, err := s.system.read(q, body)
 	if err != nil {
 		return fmt.Errorf("an answer that can't be read: %w: %.200s", err, body)
 	}
-	ranks, tolerance := s.system.semantics(q)
-	return compareRows(w.expected(q, ranks), got, tolerance)
+	_, tolerance := s.system.semantics(q)
+	return compareRows(want, got, tolerance)
 }
 
 // checkRaw makes sure that our answer to a question came from raw samples.

@@ -100,6 +100,11 @@ func newRun(options Options) (*Run, error) {
 		names[i] = system.Name()
 	}
 	run.Report = NewReport(names...)
+	if run.Profile != "" {
+		if err := os.MkdirAll(run.Profile, 0o755); err != nil {
+			return nil, err
+		}
+	}
 	directory, err := os.MkdirTemp("", "collector-bench-")
 	run.directory = directory
 	return run, err

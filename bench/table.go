@@ -82,9 +82,9 @@ func (r *Report) ratio(measure Measure) string {
 	return ""
 }
 
-// spell writes a figure with three significant digits, and thousands apart.
+// spell writes a figure with three significant digits, or all those of a whole number, and thousands apart.
 func spell(value float64) string {
-	if value == 0 || math.IsNaN(value) || math.IsInf(value, 0) {
+	if math.IsNaN(value) || math.IsInf(value, 0) || (value == math.Trunc(value) && math.Abs(value) < 1000) {
 		return strconv.FormatFloat(value, 'g', -1, 64)
 	}
 	decimals := max(0, 2-int(math.Floor(math.Log10(math.Abs(value)))))

@@ -5,8 +5,8 @@ import "fmt"
 // target is what a figure of ours should be, as a share of the baseline's or by itself.
 type target struct {
 	measure Measure
-	atMost  float64 // one of the two
-	atLeast float64
+	limit   float64
+	atLeast bool // the limit is the least; else the most
 	ratio   bool // of the baseline's figure; else of ours alone
 }
 
@@ -16,13 +16,13 @@ func (run *Run) targets() []target {
 	cpu, high := cpuShape(run.Quick), highShape(run.Quick)
 	var targets []target
 	atMost := func(measure Measure, limit float64) {
-		targets = append(targets, target{measure: measure, atMost: limit, ratio: true})
+		targets = append(targets, target{measure, limit, false, true})
 	}
 	atLeast := func(measure Measure, limit float64) {
-		targets = append(targets, target{measure: measure, atLeast: limit, ratio: true})
+		targets = append(targets, target{measure, limit, true, true})
 	}
 	limit := func(measure Measure, limit float64) {
-		targets = append(targets, target{measure: measure, atMost: limit})
+		targets = append(targets, target{measure, limit, false, false})
 	}
 	for _, one := range []struct {
 		encoding  string
@@ -59,6 +59,15 @@ func (run *Run) targets() []target {
 		p50, _ := queryMeasures(dec2, name, "cached")
 		limit(p50, 0.3)
 	}
+	atLeast(exportRate(dec2, exportCSV), 2)
+	atLeast(exportRate(dec2, exportLines), 1.5)
+	atLeast(exportRate(full, exportCSV), 1.5)
+	atLeast(exportRate(full, exportLines), 1)
+	targets = append(targets, target{exportRate(dec2, exportParquet), 8e6, true, false}, target{exportRate(dec2, exportArrow), 60e6, true, false})
+	for _, scenario := range scenarios(run.Quick) {
+		limit(crashReady(scenario.name), 0.5)
+		limit(crashLost(scenario.name), 0)
+	}
 	return targets
 }
 
@@ -66,9 +75,9 @@ func (run *Run) targets() []target {
 func (run *Run) targetTable() string {
 	rows := [][]string{{"figure", "target", "measured", "met"}}
 	for _, t := range run.targets() {
-		wanted := "at most " + spell(t.atMost)
-		if t.atLeast > 0 {
-			wanted = "at least " + spell(t.atLeast)
+		wanted := "at most " + spell(t.limit)
+		if t.atLeast {
+			wanted = "at least " + spell(t.limit)
 		}
 		if t.ratio {
 			wanted += "x of " + baselineName
@@ -96,7 +105,7 @@ func (run *Run) judge(t target) (measured, met string) {
 		value /= base
 		measured = spell(value) + "x"
 	}
-	if (t.atLeast > 0 && value >= t.atLeast) || (t.atMost > 0 && value <= t.atMost) {
+	if (t.atLeast && value >= t.limit) || (!t.atLeast && value <= t.limit) {
 		return measured, "yes"
 	}
 	return measured, "no"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -119,4 +120,35 @@ func (*victoria) semantics(q question) (ranking, float64) {
 	return linear, 1e-11
 }
 
-func (*victoria) exports() []exportFormat { return nil }
+// exports has the columns that ours have, in the same order.
+func (*victoria) exports() []exportFormat {
+	columns, names := []string{"__timestamp__:rfc3339", "__value__"}, []string{"timestamp", "value"}
+	for _, tag := range tagsOf(0) {
+		columns, names = append(columns, tag.key), append(names, tag.key)
+	}
+	path := func(where string, extra ...string) func(w *Workload, field int) string {
+		return func(w *Workload, field int) string {
+			return pathOf(where, append([]string{"match[]", metricName(field), "start", promTime(w.Start), "end", promTime(w.End().Add(-time.Millisecond))}, extra...)...)
+		}
+	}
+	type line struct {
+		Metric     map[string]string `json:"metric"`
+		Values     []float64         `json:"values"`
+		Timestamps []int64           `json:"timestamps"`
+	}
+	return []exportFormat{
+		{exportCSV, path("/api/v1/export/csv", "format", strings.Join(columns, ",")), func(body io.Reader, check *rowCheck) error {
+			return readCSV(body, check, names)
+		}},
+		{exportLines, path("/api/v1/export"), func(body io.Reader, check *rowCheck) error {
+			return readLines(body, func(l *line) error {
+				for i, at := range l.Timestamps {
+					if err := check.add(l.Metric["host"], at*1e6, l.Values[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}},
+	}
+}

@@ -31,6 +31,7 @@ type commands struct {
 
 type serveCommand struct {
 	Config           string `name:"config" env:"COLLECTOR_CONFIG" placeholder:"FILE" help:"YAML file with settings."`
+	Profile          string `name:"profile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run to this file."`
 	config.Overrides `embed:""`
 }
 
@@ -44,7 +45,7 @@ func (c serveCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	return serve(settings)
+	return profiled(c.Profile, func() error { return serve(settings) })
 }
 
 type versionCommand struct{}
