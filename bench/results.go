@@ -15,7 +15,7 @@ import (
 // results is the text of RESULTS.md.
 func (run *Run) results(ctx context.Context, took time.Duration) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# Results\n\nWritten by `%s` on %s, in %v. What is measured and how is in [doc.go](doc.go).\n\n",
+	fmt.Fprintf(&text, "# Results\n\nWritten by `%s` on %s, in %v. What is measured and how is in the documentation of the package bench.\n\n",
 		run.Command, time.Now().UTC().Format("2006-01-02"), took.Round(time.Second))
 	fmt.Fprintf(&text, "Machine: %s.\n\n", machine())
 	for _, system := range run.systems {
@@ -76,7 +76,6 @@ func procField(file, name string) string {
 
 // writePlots draws all plots into the folder plots.
 func (run *Run) writePlots() error {
-	run.addComparisonPlots()
 	directory := filepath.Join(run.Out, "plots")
 	if err := os.MkdirAll(directory, 0o755); err != nil {
 		return err

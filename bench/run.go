@@ -136,6 +136,7 @@ func (run *Run) finish(ctx context.Context, took time.Duration) error {
 	for _, section := range run.Report.sections() {
 		fmt.Fprintf(run.Stdout, "\n%s", run.Report.table(section))
 	}
+	run.addComparisonPlots()
 	text := run.results(ctx, took)
 	if err := os.MkdirAll(run.Out, 0o755); err != nil {
 		return err
