@@ -82,14 +82,30 @@ func (run *Run) primary(system System, l load) bool {
 	return false
 }
 
-// wanted tells whether anything is to be measured of a load: other variants than dec2 differ little in the
-// other encodings.
-func (run *Run) wanted(system System, l load) bool {
-	if run.primary(system, l) {
-		return slices.Contains(run.Parts, partIngest) || slices.Contains(run.Parts, partDisk) || slices.Contains(run.Parts, partQuery) ||
-			len(system.exports()) > 0
+// wants tells whether a part is to be measured of a system with a load. Variants differ in what they take on
+// disk, and full in what reading takes; the rest is measured of dec2 alone, and the slow peers are asked about no
+// other.
+func (run *Run) wants(part string, system System, l load) bool {
+	if !slices.Contains(run.Parts, part) {
+		return false
 	}
-	return slices.Contains(run.Parts, partIngest) && l.variant == variantDec2
+	primary, only := run.primary(system, l), len(run.Variants) == 1
+	isPair := system.Name() == oursName || system.Name() == baselineName
+	switch part {
+	case partIngest:
+		return l.variant == variantDec2 || only || (primary && isPair)
+	case partDisk:
+		return primary && (l.variant != variantInt || only || isPair)
+	case partQuery:
+		return primary && (l.variant == variantDec2 || only || (l.variant == variantFull && isPair))
+	default:
+		return primary && len(system.exports()) > 0 && (l.variant != variantInt || only)
+	}
+}
+
+// wanted tells whether anything is to be measured of a load.
+func (run *Run) wanted(system System, l load) bool {
+	return slices.ContainsFunc(comparison{}.Names(), func(part string) bool { return run.wants(part, system, l) })
 }
 
 // compareOne starts a system, writes a load, and asks about it.
@@ -123,20 +139,17 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 	if err := run.reportSettled(s, w, l); err != nil {
 		return err
 	}
-	if !run.primary(system, l) {
-		return nil
-	}
-	if slices.Contains(run.Parts, partDisk) {
+	if run.wants(partDisk, system, l) {
 		if s, err = run.disk(ctx, s, w, l); err != nil {
 			return fmt.Errorf("measuring its size: %w", err)
 		}
 	}
-	if slices.Contains(run.Parts, partQuery) {
+	if run.wants(partQuery, system, l) {
 		if s, err = run.queries(ctx, s, w, l); err != nil {
 			return fmt.Errorf("asking: %w", err)
 		}
 	}
-	if slices.Contains(run.Parts, partExport) {
+	if run.wants(partExport, system, l) {
 		if s, err = run.exports(ctx, s, w, l); err != nil {
 			return fmt.Errorf("exporting: %w", err)
 		}
@@ -146,7 +159,7 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 
 // reportIngest adds what writing a load took.
 func (run *Run) reportIngest(system System, l load, done ingested) {
-	if !slices.Contains(run.Parts, partIngest) {
+	if !run.wants(partIngest, system, l) {
 		return
 	}
 	millions := float64(done.samples) / 1e6
@@ -167,7 +180,7 @@ func peakMemory(l load) Measure { return Measure{"Ingest: peak memory", l.title(
 
 // reportSettled adds what writing and settling took, and counts what is there.
 func (run *Run) reportSettled(s *server, w *Workload, l load) error {
-	if !slices.Contains(run.Parts, partIngest) {
+	if !run.wants(partIngest, s.system, l) {
 		return nil
 	}
 	cpu, err := s.process.CPU()

@@ -58,17 +58,27 @@ func Compare(ctx context.Context, options Options) (err error) {
 	// What waits for an answer of theirs is let go at once.
 	defer context.AfterFunc(ctx, run.processes.killAll)()
 	began := time.Now()
+	// What was measured until something failed, or somebody had enough, is worth being seen.
+	failed := run.runParts(ctx)
+	if failed != nil {
+		run.Report.Note("This run ended early: " + oneLine(failed.Error()))
+	}
+	return errors.Join(failed, run.finish(context.WithoutCancel(ctx), time.Since(began)))
+}
+
+// runParts runs all selected parts, and again for each repeat.
+func (run *Run) runParts(ctx context.Context) error {
 	for repeat := range run.Repeat {
+		if run.Repeat > 1 {
+			run.progress.say("run %d of %d", repeat+1, run.Repeat)
+		}
 		for _, part := range selectedParts(run.Parts) {
-			if run.Repeat > 1 {
-				run.progress.say("run %d of %d", repeat+1, run.Repeat)
-			}
 			if err := part.Run(ctx, run); err != nil {
 				return fmt.Errorf("part %s: %w", strings.Join(part.Names(), ", "), err)
 			}
 		}
 	}
-	return run.finish(ctx, time.Since(began))
+	return nil
 }
 
 // newRun checks the options, fills in what was left out, and makes room.

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// TestBenchAlone runs the comparison without peers on its small workload: every part, and every
+// TestBenchAlone runs the comparison without peers on its small workload: every part, every encoding, and every
 // answer checked. How long anything took decides nothing.
 func TestBenchAlone(t *testing.T) {
 	out, profiles, temporary := t.TempDir(), t.TempDir(), t.TempDir()
-	c := command(t, []string{"TMPDIR=" + temporary}, "bench", "--quick", "--peers=none", "--variants=dec2", "--encodings=influx,json1", "--out="+out, "--profile="+profiles)
+	c := command(t, []string{"TMPDIR=" + temporary}, "bench", "--quick", "--peers=none", "--variants=dec2", "--out="+out, "--profile="+profiles)
 	output, err := c.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
@@ -21,7 +21,7 @@ func TestBenchAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, figure := range []string{
-		"| influx dec2 ", "| json1 dec2 ", "| hc influx dec2 ", "| samples and their index, dec2 ", "| a: ", "| b4: ", "| d1: ",
+		"| influx dec2 ", "| prw dec2 ", "| json1 dec2 ", "| hc influx dec2 ", "| samples and their index, dec2 ", "| a: ", "| b4: ", "| d1: ",
 		"| CSV ", "| Parquet ", "| Arrow ", "acknowledged samples lost", "plots/throughput.svg", "plots/latency.svg",
 	} {
 		if !strings.Contains(string(text), figure) {
