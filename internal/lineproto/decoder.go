@@ -5,9 +5,27 @@ import (
 	"math"
 
 	"github.com/flopynet/collector/engine"
-	"github.com/flopynet/collector/internal/ingest"
 	"github.com/flopynet/collector/internal/rawcache"
 )
+
+// Resolver is what decoding needs of an engine: the methods of engine.DB.
+type Resolver interface {
+	// Epoch changes when ids and classes that were asked for before may no longer hold.
+	Epoch() uint64
+
+	// ResolveAll gives each series of the list its id, or the limit that refuses it. It must not keep the slices.
+	ResolveAll(list []engine.Resolution) error
+
+	// RetentionClassOf returns what CheckTime needs to know of a series.
+	RetentionClassOf(name, source string) engine.RetentionClass
+
+	// CheckTime reports why a sample of this time, in nanoseconds since the epoch, can't be written to a
+	// series of the class.
+	CheckTime(class engine.RetentionClass, ns int64) error
+}
+
+// DefaultSource is the source of lines that have no tag of that name.
+const DefaultSource = "default"
 
 // maxSamples bounds the samples of one body.
 const maxSamples = 1_000_000
@@ -32,7 +50,7 @@ const (
 // It is not safe for concurrent use.
 type Decoder struct {
 	cache    *Cache
-	resolver ingest.Resolver
+	resolver Resolver
 
 	// Of the body at hand.
 	text      []byte
@@ -64,7 +82,7 @@ type Decoder struct {
 }
 
 // NewDecoder returns a Decoder that shares the cache with others.
-func NewDecoder(cache *Cache, resolver ingest.Resolver) *Decoder {
+func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
 	return &Decoder{cache: cache, resolver: resolver}
 }
 

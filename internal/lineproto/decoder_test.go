@@ -164,7 +164,7 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%v, and %d samples", err, batch.Len())
 	}
 	boom := errors.New("boom")
-	d.resolver.(*memoryResolver).refuse = func(string) error { return boom }
+	d.resolver.(*memoryResolver).fail = boom
 	if _, err := d.Decode([]byte("m a=1\nm new=1,other=2\nn x=1"), 1, testNow, &batch); !errors.Is(err, boom) || batch.Len() != 0 {
 		t.Errorf("%v, and %d samples", err, batch.Len())
 	}

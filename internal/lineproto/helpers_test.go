@@ -22,19 +22,30 @@ type memoryResolver struct {
 	epoch  uint64
 	class  func(name, source string) engine.RetentionClass
 	refuse func(name string) error
-	check  *engine.DB
+	fail   error
 }
 
 func newMemoryResolver() *memoryResolver { return &memoryResolver{ids: map[string]model.SeriesID{}} }
 
 func (r *memoryResolver) Epoch() uint64 { return r.epoch }
 
-func (r *memoryResolver) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
-	if r.refuse != nil {
-		if err := r.refuse(name); err != nil {
-			return 0, err
+func (r *memoryResolver) ResolveAll(list []engine.Resolution) error {
+	if r.fail != nil {
+		return r.fail
+	}
+	for i := range list {
+		one := &list[i]
+		if r.refuse != nil {
+			one.Err = r.refuse(one.Name)
+		}
+		if one.Err == nil {
+			one.ID = r.resolve(one.Name, one.Tags)
 		}
 	}
+	return nil
+}
+
+func (r *memoryResolver) resolve(name string, tags model.Tags) model.SeriesID {
 	identity := string(model.AppendIdentity(nil, name, tags))
 	id := r.ids[identity]
 	if id == 0 {
@@ -42,7 +53,7 @@ func (r *memoryResolver) Resolve(name string, tags model.Tags) (model.SeriesID, 
 		r.ids[identity] = id
 		r.series = append(r.series, model.Series{ID: id, Name: name, Tags: append(model.Tags(nil), tags...)})
 	}
-	return id, nil
+	return id
 }
 
 func (r *memoryResolver) RetentionClassOf(name, source string) engine.RetentionClass {

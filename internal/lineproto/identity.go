@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/flopynet/collector/internal/ingest"
 	"github.com/flopynet/collector/model"
 )
 
@@ -40,7 +39,7 @@ func (d *Decoder) identity(key string) *fault {
 func (d *Decoder) settleTags() *fault {
 	l := &d.line
 	count := len(l.tags)
-	l.source = ingest.DefaultSource
+	l.source = DefaultSource
 	if i := slices.IndexFunc(l.tags, func(tag model.Tag) bool { return tag.Key == model.SourceKey }); i >= 0 {
 		l.source = l.tags[i].Value
 	} else {

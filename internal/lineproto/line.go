@@ -23,6 +23,7 @@ type line struct {
 	tags        model.Tags // normalized, with the source
 	source      string
 
+	wanted []engine.Resolution
 	learnt learnt
 }
 
@@ -33,8 +34,12 @@ type field struct {
 	value float64
 	known int // its place in the entry; -1: none
 
-	name  string // of its metric, if it is not known
-	class *engine.RetentionClass
+	class *engine.RetentionClass // of its series
+
+	// If it is not known:
+	name   string // of its metric
+	wanted int    // place in the line's list of what is to be resolved
+	bad    error  // what is wrong with the name
 }
 
 func (l *line) release() {
@@ -44,6 +49,10 @@ func (l *line) release() {
 		l.fields = nil
 	}
 	clear(l.fields[:cap(l.fields)])
+	if cap(l.wanted) > maxReusedFields {
+		l.wanted = nil
+	}
+	clear(l.wanted[:cap(l.wanted)])
 	l.learnt.release()
 }
 

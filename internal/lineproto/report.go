@@ -48,12 +48,6 @@ func isLimit(err error) bool {
 	return isModel || isEngine
 }
 
-// isOfSeries reports whether an error says that a series can't be, rather than that something went wrong.
-func isOfSeries(err error) bool {
-	_, isText := errors.AsType[*model.TextError](err)
-	return isText || isLimit(err)
-}
-
 // isRange reports whether a number was refused for its size.
 func isRange(err error) bool { return errors.Is(err, strconv.ErrRange) }
 

@@ -72,6 +72,9 @@ func (d *Decoder) take(node *rawcache.Node[entry], slot int, ns int64) {
 		d.refuseLine(d.start, d.faultOf(d.resolver.CheckTime(*same, ns)))
 		return
 	}
+	if !d.resolve(ns) {
+		return
+	}
 	l.learnt.begin(e)
 	for i := range l.fields {
 		if d.takeField(e, &l.fields[i], ns); d.err != nil {
@@ -141,6 +144,27 @@ func (d *Decoder) isGood(class *engine.RetentionClass, ns int64) bool {
 	return true
 }
 
+// resolve has the engine give ids to the series of those fields that are not known and whose sample can be stored.
+// It returns false if decoding is to stop.
+func (d *Decoder) resolve(ns int64) bool {
+	l := &d.line
+	l.wanted = l.wanted[:0]
+	for i := range l.fields {
+		f := &l.fields[i]
+		if f.kind != kindNumber || f.known >= 0 || !d.isGood(f.class, ns) {
+			continue
+		}
+		if f.bad = model.CheckSeries(f.name, nil); f.bad == nil { // the tags have been checked
+			f.wanted = len(l.wanted)
+			l.wanted = append(l.wanted, engine.Resolution{Name: f.name, Tags: l.tags})
+		}
+	}
+	if len(l.wanted) > 0 {
+		d.err = d.resolver.ResolveAll(l.wanted)
+	}
+	return d.err == nil
+}
+
 // takeField adds a field's sample to the batch, or refuses it.
 func (d *Decoder) takeField(e *entry, f *field, ns int64) {
 	switch f.kind {
@@ -159,8 +183,12 @@ func (d *Decoder) takeField(e *entry, f *field, ns int64) {
 	if f.known >= 0 {
 		id = e.ids[f.known]
 	} else {
-		var ok bool
-		if id, ok = d.resolve(f); !ok {
+		bad := f.bad
+		if bad == nil {
+			id, bad = d.line.wanted[f.wanted].ID, d.line.wanted[f.wanted].Err
+		}
+		if bad != nil {
+			d.refuseField(f.key, d.faultOf(bad))
 			return
 		}
 		d.line.learnt.add(f.key, id, f.class)
@@ -171,23 +199,6 @@ func (d *Decoder) takeField(e *entry, f *field, ns int64) {
 	}
 	d.batch.Add(id, ns, f.value)
 	d.report.Accepted++
-}
-
-// resolve has the engine give an id to a field's series, or refuses the field.
-func (d *Decoder) resolve(f *field) (id model.SeriesID, ok bool) {
-	err := model.CheckSeries(f.name, nil) // the tags have been checked
-	if err == nil {
-		id, err = d.resolver.Resolve(f.name, d.line.tags)
-	}
-	switch {
-	case err == nil:
-		return id, true
-	case isOfSeries(err):
-		d.refuseField(f.key, d.faultOf(err))
-	default:
-		d.err = err
-	}
-	return 0, false
 }
 
 // learn puts what was learnt about the line into the cache.

@@ -42,7 +42,7 @@ var mayImport = []struct {
 	{"internal/telemetry", []string{"model", "engine"}},
 	{"internal/rawcache", []string{"engine"}},
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
-	{"internal/lineproto", []string{"model", "engine", "internal/rawcache", "internal/ingest"}},
+	{"internal/lineproto", []string{"model", "engine", "internal/rawcache"}},
 	{"internal/remotewrite", []string{"model", "engine", "internal/rawcache"}},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
