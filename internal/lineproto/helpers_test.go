@@ -86,11 +86,10 @@ func decodeText(t testing.TB, d *Decoder, body string, precision time.Duration) 
 		t.Fatalf("%v\n%q", err, body)
 	}
 	series := d.resolver.(*memoryResolver).series
-	fields := reflect.ValueOf(&batch).Elem()
-	ids, times, values := fields.FieldByName("ids"), fields.FieldByName("times"), fields.FieldByName("values")
+	times, values := column(&batch, "times"), column(&batch, "values")
 	var out outcome
-	for i := range ids.Len() {
-		s := series[ids.Index(i).Uint()-1]
+	for i, id := range idsOf(&batch) {
+		s := series[id-1]
 		out.Samples = append(out.Samples, sampleText(s.Name, s.Tags, times.Index(i).Int(), values.Index(i).Float()))
 	}
 	for _, r := range report.Errors {
@@ -101,6 +100,19 @@ func decodeText(t testing.TB, d *Decoder, body string, precision time.Duration) 
 		t.Fatalf("report %+v does not fit %d samples", report, batch.Len())
 	}
 	return out
+}
+
+// column is one of a batch's, which has no accessors of its own.
+func column(batch *engine.Batch, name string) reflect.Value {
+	return reflect.ValueOf(batch).Elem().FieldByName(name)
+}
+
+func idsOf(batch *engine.Batch) (ids []model.SeriesID) {
+	list := column(batch, "ids")
+	for i := range list.Len() {
+		ids = append(ids, model.SeriesID(list.Index(i).Uint()))
+	}
+	return ids
 }
 
 func sampleText(name string, tags model.Tags, ns int64, value float64) string {

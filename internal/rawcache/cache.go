@@ -37,6 +37,7 @@ type Table[E any] struct {
 	bytes   atomic.Int64    // held by entries
 	hand    atomic.Uint64   // goes round the slots to free bytes
 	victims atomic.Uint64   // goes round the slots of full sets
+	asked   atomic.Uint64   // how many wanted to be let in while there was no room
 
 	mu      sync.Mutex
 	classes map[engine.RetentionClass]*engine.RetentionClass // that entries share
@@ -52,7 +53,13 @@ type Node[E any] struct {
 // NoSlot is the slot of what is not in a table.
 const NoSlot = -1
 
-const setWays = 8
+const (
+	setWays = 8
+
+	// admitOneOf so many is let in where there is no room: of more entries than fit, asked for in turn, most of those
+	// that are there then stay, where each would push out the next otherwise, and none be found.
+	admitOneOf = 8
+)
 
 // New returns an empty cache.
 func New[E any](options Options) *Cache[E] {
@@ -138,13 +145,16 @@ func (t *Table[E]) Find(hash uint64, matches func(*E) bool) (*Node[E], int) {
 	return nil, NoSlot
 }
 
-// Insert adds an entry that was not found and takes so many bytes, in place of another one if its set is full.
-func (t *Table[E]) Insert(hash uint64, entry E, size int64) (*Node[E], int) {
+// Insert adds an entry that was not found and takes so many bytes, and returns its slot. Where there is no room,
+// few entries are let in, in place of others, and the rest get NoSlot.
+func (t *Table[E]) Insert(hash uint64, entry E, size int64) (slot int) {
+	if slot = t.place(int(hash>>t.shift) * setWays); slot == NoSlot {
+		return NoSlot
+	}
 	n := &Node[E]{Entry: entry, hash: hash, size: size}
-	slot := t.victim(int(hash>>t.shift) * setWays)
 	t.count(t.slots[slot].Swap(n), n)
 	t.shrink(slot)
-	return n, slot
+	return slot
 }
 
 // Replace puts an entry with the same hash in the place of one, and reports whether that was still there.
@@ -158,12 +168,21 @@ func (t *Table[E]) Replace(slot int, old *Node[E], entry E, size int64) bool {
 	return true
 }
 
-// victim picks a slot of the set that begins at first: a free one if there is one.
-func (t *Table[E]) victim(first int) int {
-	for slot := first; slot < first+setWays; slot++ {
+// place picks a slot of the set that begins at first: a free one if there is one, or that of an entry that is to go,
+// or none.
+func (t *Table[E]) place(first int) int {
+	free := NoSlot
+	for slot := first; slot < first+setWays && free == NoSlot; slot++ {
 		if t.slots[slot].Load() == nil {
-			return slot
+			free = slot
 		}
+	}
+	hasRoom := free != NoSlot && t.bytes.Load() < t.maxBytes
+	switch {
+	case !hasRoom && t.asked.Add(1)%admitOneOf != 0:
+		return NoSlot
+	case free != NoSlot:
+		return free
 	}
 	return first + int(t.victims.Add(1)%setWays)
 }
