@@ -222,9 +222,15 @@ func (d *Decoder) row(e *entry, i int) (next int, ok bool) {
 		if !d.hasPrefix(i, name) {
 			return i, false
 		}
-		if d.values[n], i = number(d.text, i+len(name)); i < 0 {
-			return i, false
+		i += len(name)
+		value, end := number(d.text, i)
+		if end < 0 {
+			var kind valueKind
+			if value, kind, end = d.unusual(i); kind != kindNumber {
+				return i, false
+			}
 		}
+		d.values[n], i = value, end
 		if i < len(d.text) && d.text[i] == ',' {
 			i++
 			continue

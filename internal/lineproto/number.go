@@ -87,6 +87,11 @@ func (d *Decoder) value(i int) (value float64, kind valueKind, next int) {
 	if value, next = number(d.text, i); next >= 0 {
 		return value, kindNumber, next
 	}
+	return d.unusual(i)
+}
+
+// unusual is value for what number doesn't read.
+func (d *Decoder) unusual(i int) (value float64, kind valueKind, next int) {
 	if d.at(i) == '"' {
 		return d.skipString(i)
 	}
@@ -97,6 +102,10 @@ func (d *Decoder) value(i int) (value float64, kind valueKind, next int) {
 	token := d.text[i:end]
 	if len(token) == 0 {
 		return 0, kindMissing, i
+	}
+	if isDigit(token[len(token)-1]) {
+		value, kind = longNumber(token)
+		return value, kind, end
 	}
 	switch string(token) {
 	case "t", "T", "true", "True", "TRUE":

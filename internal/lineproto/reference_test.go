@@ -165,7 +165,7 @@ func TestEncoded(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	for _, options := range []rawcache.Options{{}, {MaxEntries: 16}, {MaxBytes: 2000}} {
 		d := NewDecoder(NewCache(options), newMemoryResolver())
-		for range 100 {
+		for range 40 {
 			compare(t, d, encoded(t, random))
 		}
 	}
