@@ -219,7 +219,7 @@ func (d *Decoder) learn(node *rawcache.Node[entry], slot int) {
 		return
 	}
 	e.key, e.source = string(d.line.key), d.line.source
-	if slot = d.table.Insert(xxhash.Sum64(d.line.key), e, e.size(shared)); slot != rawcache.NoSlot {
+	if _, slot = d.table.Insert(xxhash.Sum64(d.line.key), e, e.size(shared)); slot != rawcache.NoSlot {
 		d.table.SetSuccessor(d.lastSlot, slot)
 		d.lastSlot = slot
 	}

@@ -145,16 +145,16 @@ func (t *Table[E]) Find(hash uint64, matches func(*E) bool) (*Node[E], int) {
 	return nil, NoSlot
 }
 
-// Insert adds an entry that was not found and takes so many bytes, and returns its slot. Where there is no room,
-// few entries are let in, in place of others, and the rest get NoSlot.
-func (t *Table[E]) Insert(hash uint64, entry E, size int64) (slot int) {
-	if slot = t.place(int(hash>>t.shift) * setWays); slot == NoSlot {
-		return NoSlot
-	}
+// Insert adds an entry that was not found and takes so many bytes, and returns it with its slot. Where there is no
+// room, few entries are let in, in place of others; the rest have NoSlot.
+func (t *Table[E]) Insert(hash uint64, entry E, size int64) (*Node[E], int) {
 	n := &Node[E]{Entry: entry, hash: hash, size: size}
-	t.count(t.slots[slot].Swap(n), n)
-	t.shrink(slot)
-	return slot
+	slot := t.place(int(hash>>t.shift) * setWays)
+	if slot != NoSlot {
+		t.count(t.slots[slot].Swap(n), n)
+		t.shrink(slot)
+	}
+	return n, slot
 }
 
 // Replace puts an entry with the same hash in the place of one, and reports whether that was still there.

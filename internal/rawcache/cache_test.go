@@ -18,7 +18,8 @@ func look(table *Table[text], key text) (slot int, found bool) {
 	if node, slot := table.Find(key.hash(), func(e *text) bool { return *e == key }); node != nil {
 		return slot, true
 	}
-	return table.Insert(key.hash(), key, int64(100+len(key))), false
+	_, slot = table.Insert(key.hash(), key, int64(100+len(key)))
+	return slot, false
 }
 
 func held(table *Table[text]) (entries int, bytes int64) {
