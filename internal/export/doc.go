@@ -2,9 +2,10 @@
 // their number.
 //
 // A Request becomes a Plan by looking at the series that match: the columns for tags must be known before the
-// first row is written. Plan.Write then scans the store and passes blocks of columns to an encoder. Nothing is
-// done for each row but appending it to a buffer; what a series' rows have in common is spelt once for each
-// block.
+// first row is written. Plan.Write then scans the store and gathers batches of columns, which a flow brings to
+// an encoder: two are prepared at once while the next is gathered, and they are written in order. Nothing is done
+// for each row but appending it to a buffer; what a series' rows have in common is spelt once for each batch, and
+// Parquet's and Arrow's columns of text are made from runs.
 //
 // Rows come metric by metric, series by series, and in time order within a series. Columns are timestamp,
 // metric (if several were asked for), value, source, and the tags in alphabetical order. Values are exact:
