@@ -19,6 +19,9 @@ type Cache struct {
 
 // NewCache returns an empty cache within the bounds.
 func NewCache(options rawcache.Options) *Cache {
+	if options.MaxEntries == 0 {
+		options.MaxEntries = 512 << 10 // of hosts with ten metrics, 250,000 series fit
+	}
 	return &Cache{series: rawcache.New[entry](options), families: families{units: make(map[string]string)}}
 }
 
@@ -27,19 +30,44 @@ const (
 	maxEntryBytes = 4 << 10
 
 	// entryOverhead is what an entry takes beside its texts.
-	entryOverhead = 96
+	entryOverhead = 112
+
+	// An entry whose second text is also its predecessor's counts a small part of it only. So if of many that share
+	// one text a few alone are left, the cache takes up to three times what it counts.
+	sharedPart = 8
 )
 
-// entry is a series as it was written.
+// entry is a series as it was written: its labels as in a message of version 1, in two parts. The first is the first
+// label, which is the name of the metric as a rule; the second, all others, is mostly that of the series before.
 type entry struct {
-	labels   string // as in a message of version 1
-	id       model.SeriesID
-	class    *engine.RetentionClass
-	unit     string // that the engine is known to have; "": none is
-	families uint32 // the generation of the families in which the unit was looked for
+	first, others string
+	shared        bool   // another entry counts the bytes of others
+	families      uint32 // the generation of the families in which the unit was looked for
+	id            model.SeriesID
+	class         *engine.RetentionClass
+	unit          string // that the engine is known to have; "": none is
 }
 
-func (e *entry) size() int64 { return int64(entryOverhead + len(e.labels) + len(e.unit)) }
+func (e *entry) size() int64 {
+	others := len(e.others)
+	if e.shared {
+		others /= sharedPart
+	}
+	return int64(entryOverhead + len(e.first) + others + len(e.unit))
+}
+
+func (e *entry) length() int { return len(e.first) + len(e.others) }
+
+// isOf reports whether an entry has these labels.
+func (e *entry) isOf(labels []byte) bool {
+	return len(labels) == e.length() && string(labels[:len(e.first)]) == e.first && string(labels[len(e.first):]) == e.others
+}
+
+// firstLabel returns the length of the first of the labels, which are well-formed.
+func firstLabel(labels []byte) int {
+	_, rest, _ := cutField(labels)
+	return len(labels) - len(rest)
+}
 
 // Bounds of what is kept of metric families.
 const (

@@ -82,8 +82,10 @@ type Decoder struct {
 
 	metadata int // index of the metadata at hand in the request, in V1
 
-	lastSlot int
-	scratch  []byte // labels that had to be put together
+	lastSlot int               // of the series before
+	last     *node             // nil: there is none
+	names    map[string]string // texts of first labels, by themselves
+	scratch  []byte            // labels that had to be put together
 	tags     model.Tags
 
 	// The last time that was found to be one that can be written, and the class of its series.
@@ -107,7 +109,7 @@ type pendingUnit struct {
 
 // NewDecoder returns a Decoder that shares the cache with others.
 func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
-	return &Decoder{cache: cache, resolver: resolver}
+	return &Decoder{cache: cache, resolver: resolver, names: make(map[string]string)}
 }
 
 // Restrict makes the next Decode refuse series whose source permit says no to.
@@ -154,12 +156,12 @@ func (d *Decoder) reset() {
 	d.report.reset()
 	d.given, d.units = clearSlice(d.given), clearSlice(d.units)
 	d.checked, d.index, d.metadata, d.lastSlot = false, 0, 0, rawcache.NoSlot
-	d.checkedClass, d.permitted = nil, ""
+	d.last, d.checkedClass, d.permitted = nil, nil, ""
 }
 
 // release drops what belongs to the body at hand, and memory that has become large.
 func (d *Decoder) release() {
-	d.body, d.batch, d.permit, d.unit = nil, nil, nil, nil
+	d.body, d.batch, d.permit, d.unit, d.last = nil, nil, nil, nil, nil
 	if cap(d.symbols) > maxReusedBytes/8 {
 		d.symbols = nil
 	}

@@ -33,7 +33,7 @@ func (d *Decoder) take(labels []byte, known *node, slot int) error {
 	var hash uint64
 	if known == nil {
 		hash = xxhash.Sum64(labels)
-		known, slot = d.table.Find(hash, func(e *entry) bool { return e.labels == string(labels) })
+		known, slot = d.table.Find(hash, func(e *entry) bool { return e.isOf(labels) })
 	}
 	d.report.Exemplars += d.exemplars
 	if d.histograms > 0 {
@@ -52,7 +52,7 @@ func (d *Decoder) take(labels []byte, known *node, slot int) error {
 		d.dropBadTimes(known.Entry.class, labels)
 	}
 	d.table.SetSuccessor(d.lastSlot, slot)
-	d.lastSlot = slot
+	d.lastSlot, d.last = slot, known
 	if len(d.samples) == 0 {
 		return nil
 	}
@@ -133,12 +133,35 @@ func (d *Decoder) resolve(hash uint64, labels []byte) (*node, int, error) {
 		d.rejectSeries(labels, err)
 		return nil, 0, nil
 	}
-	fresh := entry{labels: text, id: id, class: class, families: d.families}
+	fresh := entry{id: id, class: class, families: d.families}
 	if len(text) > maxEntryBytes {
 		return &node{Entry: fresh}, rawcache.NoSlot, nil
 	}
+	d.share(&fresh, labels)
 	known, slot := d.table.Insert(hash, fresh, fresh.size())
 	return known, slot, nil
+}
+
+// maxNames bounds the texts of names that a Decoder knows.
+const maxNames = 1 << 10
+
+// share gives an entry its texts: those of other entries, where they are the same.
+func (d *Decoder) share(e *entry, labels []byte) {
+	n := firstLabel(labels)
+	first, known := d.names[string(labels[:n])]
+	if !known {
+		if len(d.names) >= maxNames {
+			clear(d.names)
+		}
+		first = string(labels[:n])
+		d.names[first] = first
+	}
+	e.first = first
+	if last := d.last; last != nil && last.Entry.others == string(labels[n:]) {
+		e.others, e.shared = last.Entry.others, true
+	} else {
+		e.others = string(labels[n:])
+	}
 }
 
 // check checks the body to its end, before anything is done that outlasts it.

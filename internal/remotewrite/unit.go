@@ -35,9 +35,10 @@ func (d *Decoder) changeUnit(known *node, labels []byte) {
 // engine took last: it is forgotten, so that the next request states its own again.
 func (d *Decoder) noteUnit(pending pendingUnit) {
 	seen := &pending.seen.Entry
-	hash := xxhash.Sum64String(seen.labels)
+	labels := append(append(d.scratch[:0], seen.first...), seen.others...)
+	hash := xxhash.Sum64(labels)
 	for {
-		now, slot := d.table.Find(hash, func(e *entry) bool { return e.labels == seen.labels })
+		now, slot := d.table.Find(hash, func(e *entry) bool { return e.isOf(labels) })
 		if now == nil || now.Entry.id != seen.id {
 			return
 		}

@@ -31,8 +31,8 @@ func (d *Decoder) walkV1() error {
 
 // seriesV1 reads a message of type TimeSeries: labels at 1, samples at 2, exemplars at 3, histograms at 4.
 func (d *Decoder) seriesV1(message []byte) error {
-	if known, slot := d.table.Successor(d.lastSlot); known != nil && hasLabels(message, known.Entry.labels) {
-		length := len(known.Entry.labels)
+	if known, slot := d.table.Successor(d.lastSlot); known != nil && known.Entry.begins(message) {
+		length := known.Entry.length()
 		scattered, err := d.valuesV1(message[length:])
 		if err != nil {
 			return err
@@ -62,10 +62,10 @@ func (d *Decoder) seriesV1(message []byte) error {
 	return d.take(labels, nil, rawcache.NoSlot)
 }
 
-// hasLabels reports whether a message of version 1 begins with these labels and no others behind them.
-func hasLabels(message []byte, labels string) bool {
-	n := len(labels)
-	return len(message) > n && string(message[:n]) == labels && message[n] != keyBytes1
+// begins reports whether a message of version 1 begins with the labels of an entry and has no others behind them.
+func (e *entry) begins(message []byte) bool {
+	n := e.length()
+	return len(message) > n && e.isOf(message[:n]) && message[n] != keyBytes1
 }
 
 // valuesV1 reads what follows a series' labels. scattered says that there are more of these.

@@ -89,7 +89,7 @@ func (d *Decoder) seriesV2(message []byte) error {
 		d.rejectSeries(labels.text, bad)
 		return nil
 	}
-	if known, slot := d.table.Successor(d.lastSlot); known != nil && known.Entry.labels == string(labels.text) {
+	if known, slot := d.table.Successor(d.lastSlot); known != nil && known.Entry.isOf(labels.text) {
 		return d.take(labels.text, known, slot)
 	}
 	return d.take(labels.text, nil, rawcache.NoSlot)
