@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -182,6 +183,46 @@ func BenchmarkResolve(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(series), "ns/series")
 			if err := db.Close(); err != nil {
 				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// BenchmarkFlushNew flushes 200,000 series that the catalogue doesn't know, with ten samples each: as chunks, and as
+// the head's image.
+func BenchmarkFlushNew(b *testing.B) {
+	for name, minChunk := range map[string]int{"chunks": 1, "image": 256} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				db, err := Open(b.TempDir(), Options{Sync: SyncOff, MinFreeBytes: -1, MinChunkSamples: minChunk, FlushSamples: 8 << 20})
+				if err != nil {
+					b.Fatal(err)
+				}
+				ids := benchSeries(b, db, 20_000)
+				at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).UnixNano()
+				var batch Batch
+				for step := range int64(10) {
+					for some := range slices.Chunk(ids, 5000) {
+						batch.Reset()
+						for i, id := range some {
+							batch.Add(id, at+step*10e9, float64(int64(i)*step%7))
+						}
+						if err := db.Write(&batch); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				b.StartTimer()
+				if err := db.Flush(); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := db.Close(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
 			}
 		})
 	}

@@ -243,6 +243,7 @@ func crashOptions(random *rand.Rand) Options {
 		FlushSamples:    pick(random, 150, 600, 1<<20),
 		FlushEventBytes: pick(random, int64(8<<10), 1<<20),
 		MinChunkSamples: pick(random, 1, 8, 256),
+		tableSamples:    pick(random, 0, 1, 50),
 		Workers:         pick(random, 1, 2),
 		Uncompressed:    pick(random, false, true),
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,11 +25,13 @@ type DB struct {
 	dir  string
 	opts Options
 
-	lock   io.Closer
-	chunks *pebble.DB
-	log    *wal.Log
-	active *index.Active
-	head   *head.Head
+	lock         io.Closer
+	chunks       *pebble.DB
+	tableOptions *pebble.Options // of the chunk store, for tables that are made for it
+	tableSamples int             // from how many samples on a flush makes tables
+	log          *wal.Log
+	active       *index.Active
+	head         *head.Head
 
 	useMu  sync.RWMutex // held for reading while the chunk store is used
 	closed bool
@@ -92,12 +95,13 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	opts = opts.withDefaults()
 	db := &DB{
-		dir:     dir,
-		opts:    opts,
-		head:    head.New(),
-		stop:    make(chan struct{}),
-		results: newResultCache(opts.ResultCacheBytes),
-		answers: answers{most: opts.MaxAnswers, byKey: make(map[[32]byte]*keptAnswer)},
+		dir:          dir,
+		opts:         opts,
+		head:         head.New(),
+		stop:         make(chan struct{}),
+		tableSamples: cmp.Or(opts.tableSamples, tableSamples),
+		results:      newResultCache(opts.ResultCacheBytes),
+		answers:      answers{most: opts.MaxAnswers, byKey: make(map[[32]byte]*keptAnswer)},
 	}
 	db.watch = newWatchHub(db, opts.MaxWatchedSamples)
 	if err := db.SetEventRetention(opts.EventRetention); err != nil {
@@ -126,6 +130,9 @@ func Open(dir string, opts Options) (_ *DB, err error) {
 	}
 	if err := db.removeUnfinishedSnapshots(); err != nil {
 		opts.Logger.Warn("unfinished snapshots can't be removed", "err", err)
+	}
+	if err := db.removeTables(); err != nil {
+		opts.Logger.Warn("tables of an unfinished flush can't be removed", "err", err)
 	}
 	if err := db.openChunks(); err != nil {
 		return nil, err
@@ -157,11 +164,14 @@ func lockError(dir string, err error) error {
 func (db *DB) openChunks() error {
 	cache := pebble.NewCache(db.opts.CacheBytes + 2*memTableBytes)
 	defer cache.Unref()
-	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), db.pebbleOptions(cache))
+	options := db.pebbleOptions(cache)
+	chunks, err := pebble.Open(db.opts.FS.PathJoin(db.dir, "chunks"), options)
 	if err != nil {
 		return fmt.Errorf("open the chunk store: %w", err)
 	}
 	db.chunks = chunks
+	db.tableOptions = options.Clone()
+	db.tableOptions.EnsureDefaults()
 	if err := syncDir(db.opts.FS, db.dir); err != nil { // Pebble syncs what is inside its folder
 		return fmt.Errorf("sync the data directory: %w", err)
 	}

@@ -25,6 +25,10 @@
 // batches of the chunk store of about 8 MiB; only the last one, with checkpoint F, is synced, and Pebble
 // keeps batches in order. Then the frozen samples are released, and the log's segments up to F removed.
 //
+// A flush of many samples writes its chunks into tables of its own, which the chunk store then takes in as they are:
+// they pass neither through its log nor through its memory. What they rely on (definitions, postings, new partitions)
+// is in batches before that, of which the last is synced, and the checkpoint in one after.
+//
 // A crash between batches leaves chunks of an unfinished flush behind. The log still holds their samples,
 // so recovery brings these back into the head, and the next flush writes them again with a higher seq:
 // the old chunk is contained in the new one.

@@ -135,7 +135,7 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 		db.oldest.thaw(db.oldest.frozen.Load())
 		db.noteUnits(units...)
 		db.flush.unsaved = f.newNames
-		return errors.Join(fmt.Errorf("flush: %w", err), db.head.Thaw(append(f.kept, f.written...), db.hiddenSince))
+		return errors.Join(fmt.Errorf("flush: %w", err), f.dropTables(), db.head.Thaw(append(f.kept, f.written...), db.hiddenSince))
 	}
 	db.flush.checkpoint, db.flush.defined, db.flush.unsaved = at.lsn, at.defined, nil
 	f.publish()

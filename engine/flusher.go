@@ -40,6 +40,9 @@ type flusher struct {
 	oldestKept    int64 // time of the oldest sample that stays in the head
 	expired       int   // samples that are dropped, because those of their day are
 
+	intoTables bool // chunks go into tables
+	tables     map[model.Partition]*flushTable
+
 	key, value []byte
 	times      []int64
 	values     []float64
@@ -60,6 +63,7 @@ func newFlusher(db *DB, at cut, samples int) *flusher {
 		db:      db,
 		at:      at,
 		batch:   db.chunks.NewBatchWithSize(min(8*samples, flushBatchBytes+flushBatchBytes/8)),
+		tables:  make(map[model.Partition]*flushTable),
 		expiry:  db.expiry.load(),
 		touched: make(map[model.Partition]*touched),
 
@@ -106,11 +110,12 @@ func (t *touched) mark(id model.SeriesID, from, to int64) {
 // so that no chunk is tiny and the log is short all the same; a series that has gone quiet is written
 // as it is, and all are if all is set. The image is bounded: when too many samples would stay, the longest series are written too.
 func (f *flusher) split(frozen []head.Frozen, all bool) {
-	staying := 0
+	staying, writing := 0, 0
 	var candidates []head.Frozen
 	for _, series := range frozen {
 		if all || series.Idle || series.Count >= f.db.opts.MinChunkSamples {
 			f.written = append(f.written, series.ID)
+			writing += series.Count
 			continue
 		}
 		candidates = append(candidates, series)
@@ -120,6 +125,7 @@ func (f *flusher) split(frozen []head.Frozen, all bool) {
 	for _, series := range candidates {
 		if staying > min(f.db.opts.FlushSamples, f.db.opts.MaxHeadSamples)/2 {
 			staying -= series.Count
+			writing += series.Count
 			f.written = append(f.written, series.ID)
 			continue
 		}
@@ -127,6 +133,7 @@ func (f *flusher) split(frozen []head.Frozen, all bool) {
 	}
 	slices.Sort(f.written)
 	slices.Sort(f.kept)
+	f.intoTables = writing >= f.db.tableSamples
 }
 
 // write fills and commits the flush's batches. Only the last is synced; Pebble's log keeps their order,
@@ -135,10 +142,8 @@ func (f *flusher) write(units []model.SeriesID) error {
 	if err := f.definitions(units); err != nil {
 		return err
 	}
-	for group := range slices.Chunk(f.written, flushGroup) {
-		if err := f.writeGroup(group); err != nil {
-			return err
-		}
+	if err := f.writeChunks(); err != nil {
+		return err
 	}
 	if err := f.writeEvents(); err != nil {
 		return err
@@ -159,6 +164,21 @@ func (f *flusher) write(units []model.SeriesID) error {
 		return err
 	}
 	return f.batch.Commit(pebble.Sync)
+}
+
+// writeChunks writes the chunks of all series that get some, with postings.
+func (f *flusher) writeChunks() error {
+	if f.intoTables {
+		if err := f.orderForTables(); err != nil {
+			return err
+		}
+	}
+	for group := range slices.Chunk(f.written, flushGroup) {
+		if err := f.writeGroup(group); err != nil {
+			return err
+		}
+	}
+	return f.takeTables()
 }
 
 // writeGroup writes the chunks of some series and the postings that their partitions lack.
@@ -342,7 +362,7 @@ func (f *flusher) writeSeries(id model.SeriesID, view head.View, postings map[mo
 		f.value = seal(f.value[:0], f.key)
 		f.chunks++
 		t.stored.add(count, len(f.key)+len(f.value), minTime)
-		return f.batch.Set(f.key, f.value, nil)
+		return f.putChunk(partition, f.key, f.value)
 	}
 	if len(view.Late) == 0 {
 		for _, block := range view.Blocks {

@@ -164,6 +164,7 @@ func maintainOptions(random *rand.Rand, policy RetentionPolicy, now *atomic.Int6
 		FlushInterval:    time.Hour,
 		FlushSamples:     pick(random, 300, 1<<20, 1<<20),
 		MinChunkSamples:  pick(random, 1, 8, 50, 256),
+		tableSamples:     pick(random, 0, 1, 50),
 		Workers:          pick(random, 1, 2),
 	}
 }

@@ -147,6 +147,7 @@ func (m *metamorphic) randomOptions() Options {
 		FlushInterval:    time.Hour,
 		FlushSamples:     pick(m.random, 200, 2000, 1<<20),
 		MinChunkSamples:  pick(m.random, 1, 5, 50, 256),
+		tableSamples:     pick(m.random, 0, 1, 100),
 		Workers:          pick(m.random, 1, 2, 3),
 		Uncompressed:     pick(m.random, false, true),
 		MaxGroupSamples:  pick(m.random, 0, 7),

@@ -115,6 +115,8 @@ type Options struct {
 
 	// ResultCacheBytes is the size of the cache of results. 0: none.
 	ResultCacheBytes int64
+
+	tableSamples int // for tests: from how many samples on a flush makes tables; 0: tableSamples
 }
 
 // minWALBytes is two segments: the newest is never removed, whatever is in it.

@@ -154,6 +154,17 @@ func (a *Active) Series(id model.SeriesID) (model.Series, bool) {
 	return s, true
 }
 
+// Name returns the metric's name of a series.
+func (a *Active) Name(id model.SeriesID) (string, bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	r, found := a.known.find(id)
+	if !found {
+		return "", false
+	}
+	return a.known.symbols.at(r.symbols()[0]).value, true
+}
+
 // SetUnit sets the unit of a series and reports whether it was another one. A series that is not known
 // has no unit to change.
 func (a *Active) SetUnit(id model.SeriesID, unit string) (changed bool) {
