@@ -2,7 +2,8 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# Packages in which goroutines meet: tested under the race detector where a C compiler is there for it.
+# Packages in which goroutines meet: tested under the race detector where a C compiler is there for it. The engine is
+# tested once more without it, with all cases of its random tests: engine/race_test.go.
 CONCURRENT := ./analysis/... ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/alert/... ./internal/export/... ./internal/head/... ./internal/ingest/... ./internal/telemetry/... ./pipeline/... ./wal/...
 
 # The assertions of the engine's invariants are compiled into tests only.
@@ -33,6 +34,7 @@ test:
 	try CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $$others; \
 	if printf '#include <stdlib.h>\nint main(void) { return 0; }\n' | $$($(GO) env CC) -x c -o /dev/null - 2>/dev/null; then \
 		try CGO_ENABLED=1 $(GO) test -race $(TESTFLAGS) $$concurrent; \
+		try CGO_ENABLED=0 $(GO) test $(TESTFLAGS) ./engine; \
 	else \
 		echo 'No working C compiler: the concurrent packages are tested without the race detector.'; \
 		try CGO_ENABLED=0 $(GO) test $(TESTFLAGS) $$concurrent; \

@@ -251,7 +251,7 @@ func crashOptions(random *rand.Rand) Options {
 
 // TestCrashes crashes at many I/O operations of many runs, recovers, and crashes again while recovering.
 func TestCrashes(t *testing.T) {
-	runs, crashes := uint64(80), 25
+	runs, crashes := cases(80, 16), 25
 	if testing.Short() {
 		runs = 8
 	}

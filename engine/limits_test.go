@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -74,6 +73,7 @@ func wideTags() (tags model.Tags) {
 
 // TestHugeDefinitions registers series whose definitions together are larger than a frame.
 func TestHugeDefinitions(t *testing.T) {
+	singleThreaded(t)
 	fs := newCrashableMem()
 	db := mustOpen(t, Options{FS: fs})
 	tags := wideTags()
@@ -200,6 +200,7 @@ func TestFrameTooLarge(t *testing.T) {
 // TestLogLimitIsLeft fails to remove segments while the log is over its limit: once that works, a flush
 // without news removes them.
 func TestLogLimitIsLeft(t *testing.T) {
+	singleThreaded(t)
 	var broken atomic.Bool
 	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if broken.Load() && op.Kind == errorfs.OpRemove && strings.Contains(op.Path, "wal/") {
@@ -207,18 +208,21 @@ func TestLogLimitIsLeft(t *testing.T) {
 		}
 		return nil
 	}))
-	db := mustOpen(t, Options{FS: fs, MaxWALBytes: minWALBytes, MaxHeadSamples: 1 << 30})
-	id, err := db.Resolve("m", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var batch Batch
-	for i := range 1 << 20 {
-		batch.Add(id, int64(i)<<33, math.Float64frombits(uint64(i)*0x9e3779b97f4a7c15>>2))
+	db := mustOpen(t, Options{FS: fs, MaxWALBytes: minWALBytes, FlushEventBytes: 1 << 40, Uncompressed: true, MaintainInterval: -1})
+	message := strings.Repeat("x", MaxEventMessageBytes)
+	written := 0
+	write := func() error {
+		written++
+		events := make([]Event, 100)
+		for i := range events {
+			events[i] = Event{ID: fmt.Sprint(written, "-", i), Time: 1, Component: "c", Type: "t", Message: message}
+		}
+		return db.WriteEvents(t.Context(), events)
 	}
 	broken.Store(true)
+	var err error
 	for err == nil {
-		err = db.Write(&batch)
+		err = write()
 	}
 	if !errors.Is(err, ErrBehind) {
 		t.Fatalf("a log at its limit returns %v", err)
@@ -230,7 +234,7 @@ func TestLogLimitIsLeft(t *testing.T) {
 	if err := db.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Write(&batch); err != nil {
+	if err := write(); err != nil {
 		t.Fatalf("after the segments are gone a write returns %v, the log has %d bytes", err, db.log.Size())
 	}
 	closeDB(t, db)

@@ -50,16 +50,14 @@ func TestMaintainCrashes(t *testing.T) {
 		t.Logf("seeds from %d on", first)
 		return
 	}
-	cases := uint64(maintainCases)
+	runs := cases(6, 1)
 	if testing.Short() {
-		cases = 1
+		runs = 1
 	}
-	for seed := range cases {
+	for seed := range runs {
 		runMaintainCrashes(t, seed, &total)
 	}
 }
-
-const maintainCases = 3
 
 // graceOver is how long after a start what has expired is dropped.
 const graceOver = time.Hour + time.Minute
@@ -604,11 +602,12 @@ func correct(db *DB, o *oracle, now int64, asked []AggregateRequest, random *ran
 
 // TestCrashesWithinJobs writes, deletes and flushes between two batches of a job, with crashes all the while.
 func TestCrashesWithinJobs(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range cases(2, 1) {
 		var counts maintainCounts
 		r := newMaintainRun(t, seed, &counts, RetentionPolicy{})
 		r.days = 3
-		r.taker.each = func(int) bool { return r.taker.random.IntN(4) == 0 }
+		oneIn := int(cases(4, 12))
+		r.taker.each = func(int) bool { return r.taker.random.IntN(oneIn) == 0 }
 		r.open()
 		yesterday := r.now.Load()/int64(testDay)*int64(testDay) - int64(testDay)
 		sample := func(host int) cellValue {

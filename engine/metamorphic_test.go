@@ -41,12 +41,10 @@ func TestMetamorphic(t *testing.T) {
 		t.Logf("%d cases, seeds from %d on", seed-first, first)
 		return
 	}
-	for seed := range uint64(metamorphicCases) {
+	for seed := range cases(300, 30) {
 		runMetamorphic(t, seed)
 	}
 }
-
-const metamorphicCases = 150
 
 // metamorphic is one case.
 type metamorphic struct {

@@ -51,7 +51,7 @@ func oldestVisible(t *testing.T, db *DB) (oldest int64, found bool) {
 // TestStoredCounts writes, corrects, deletes, flushes, maintains, expires and restarts at random, and holds the
 // counts against what the chunks are found to hold.
 func TestStoredCounts(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range cases(6, 1) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		t.Logf("seed %d", seed)
 		now := time.Date(2024, 3, 10, 12, 0, 0, 0, time.UTC)
