@@ -20,7 +20,7 @@ type Part interface {
 
 // allParts are the parts in the order in which they run.
 func allParts() []Part {
-	return []Part{comparison{}, crash{}}
+	return []Part{comparison{}, crash{}, scale{}, span{}}
 }
 
 // PartNames are the names that --parts may have.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -101,18 +102,27 @@ type Workload struct {
 // NewWorkload draws the values.
 func NewWorkload(shape Shape, variant string, start time.Time) *Workload {
 	w := &Workload{Shape: shape, Variant: variant, Start: start, values: make([]float64, shape.Samples())}
-	source := rand.NewPCG(0, 0)
-	random := rand.New(source)
 	for series := range shape.Hosts * perHost {
-		source.Seed(1, uint64(series))
-		value := random.Float64() * 100
 		row := w.values[series*shape.Steps:][:shape.Steps]
-		for i := range row {
+		for i, value := range walkOf(uint64(series), shape.Steps) {
 			row[i] = variantOf(value, variant)
-			value = min(max(value+random.NormFloat64(), 0), 100)
 		}
 	}
 	return w
+}
+
+// walkOf is the random walk of a series.
+func walkOf(series uint64, steps int) iter.Seq2[int, float64] {
+	return func(yield func(int, float64) bool) {
+		random := rand.New(rand.NewPCG(1, series))
+		value := random.Float64() * 100
+		for i := range steps {
+			if !yield(i, value) {
+				return
+			}
+			value = min(max(value+random.NormFloat64(), 0), 100)
+		}
+	}
 }
 
 func variantOf(value float64, variant string) float64 {
