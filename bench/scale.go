@@ -35,17 +35,19 @@ func scaleSizes(quick bool) []int {
 type scaleFigure struct {
 	name, unit string
 	plot       string // the file of the plot that it is a line of; empty: none
+	line       string // what it is called there
 }
 
 var (
-	scalePerSeries = scaleFigure{"live heap for each active series, which has 4 samples", "bytes", ""}
-	scaleHeap      = scaleFigure{"live heap", "MiB", "scale-memory"}
-	scaleRSS       = scaleFigure{"resident memory of the server, all series active", "MiB", "scale-memory"}
-	scaleNew       = scaleFigure{"first sample of new series", "samples/s", "scale-ingest"}
-	scaleNewCPU    = scaleFigure{"first sample of new series", "CPU us", ""}
-	scaleKnown     = scaleFigure{"samples of known series", "samples/s", "scale-ingest"}
-	scaleKnownCPU  = scaleFigure{"samples of known series", "CPU us", ""}
-	scaleReadyTime = scaleFigure{"ready after a crash, with replay", "s", ""}
+	scalePerSeries = scaleFigure{"live heap for each active series, which has 4 samples", "bytes", "", ""}
+	scaleHeap      = scaleFigure{"live heap", "MiB", "scale-memory", "live heap"}
+	scaleRSS       = scaleFigure{"resident memory of the server, all series active", "MiB", "scale-memory", "resident in the server"}
+	scaleNew       = scaleFigure{"first sample of new series", "samples/s", "scale-ingest", "new series"}
+	scaleNewCPU    = scaleFigure{"first sample of new series", "CPU us", "", ""}
+	scaleKnown     = scaleFigure{"samples of known series", "samples/s", "scale-ingest", "known series"}
+	scaleKnownCPU  = scaleFigure{"samples of known series", "CPU us", "", ""}
+	scaleReadyTime = scaleFigure{"ready after a crash, with replay", "s", "", ""}
+	scaleReadyCPU  = scaleFigure{"ready after a crash, with replay", "CPU s", "", ""}
 )
 
 // scalePlots are the plots, by file.
@@ -94,7 +96,7 @@ func (r *scaleRun) add(figure scaleFigure, size int, value float64) {
 	}
 	line := r.lines[figure]
 	if line == nil {
-		line = &Line{Name: figure.name}
+		line = &Line{Name: figure.line}
 		r.lines[figure] = line
 		r.drawn = append(r.drawn, figure)
 	}
@@ -168,13 +170,14 @@ func (r *scaleRun) write(ctx context.Context, db *engine.DB, p *population) erro
 func (r *scaleRun) find(ctx context.Context, db *engine.DB, p *population) error {
 	for _, q := range []struct {
 		name  string
+		line  string
 		pairs []string // besides the metric
 		of    func(host int) bool
 	}{
-		{"sum of 1 series, by its host", []string{"host", hostName(7)}, func(host int) bool { return host == 7 }},
-		{"sum of 10 series, by one tag", []string{"rack", "3"}, func(host int) bool { return host/10 == 3 }},
-		{"sum of 100 series, by one tag", []string{"row", "0"}, func(host int) bool { return host/100 == 0 }},
-		{"sum of 50 series, by two tags, one of which half of all have", []string{"row", "0", "arch", "x86"},
+		{"sum of 1 series, by its host", "1 series", []string{"host", hostName(7)}, func(host int) bool { return host == 7 }},
+		{"sum of 10 series, by one tag", "10 series", []string{"rack", "3"}, func(host int) bool { return host/10 == 3 }},
+		{"sum of 100 series, by one tag", "100 series", []string{"row", "0"}, func(host int) bool { return host/100 == 0 }},
+		{"sum of 50 series, by two tags, one of which half of all have", "50 series, two tags", []string{"row", "0", "arch", "x86"},
 			func(host int) bool { return host/100 == 0 && host%2 == 1 }},
 	} {
 		request := engine.AggregateRequest{
@@ -183,7 +186,7 @@ func (r *scaleRun) find(ctx context.Context, db *engine.DB, p *population) error
 			Functions: []engine.Function{{Kind: engine.Count}, {Kind: engine.Sum}},
 		}
 		count, sum := p.sum(q.of)
-		figure := scaleFigure{q.name, "CPU ms", "scale-query"}
+		figure := scaleFigure{q.name, "CPU ms", "scale-query", q.line}
 		took, err := askOften(ctx, func() error {
 			result, err := db.Aggregate(ctx, request)
 			if err != nil {
@@ -225,25 +228,26 @@ func (r *scaleRun) list(ctx context.Context, db *engine.DB, p *population) error
 	}
 	for _, q := range []struct {
 		name string
+		line string
 		ask  func() error
 	}{
-		{"all names of metrics", func() error {
+		{"all names of metrics", "metrics", func() error {
 			list, err := db.Names(ctx, all, page)
 			if err != nil {
 				return err
 			}
 			return expect("names", list.Total, perHost)
 		}},
-		{"100 of the hosts", func() error { return hosts(all) }},
-		{"100 of the hosts that have samples in a part of a day", func() error { return hosts(part) }},
-		{"the two values of arch", func() error {
+		{"100 of the hosts", "hosts", func() error { return hosts(all) }},
+		{"100 of the hosts that have samples in a part of a day", "hosts, part of a day", func() error { return hosts(part) }},
+		{"the two values of arch", "a tag of two values", func() error {
 			list, err := db.Values(ctx, all, "arch", page)
 			if err != nil {
 				return err
 			}
 			return expect("values", list.Total, 2)
 		}},
-		{"the 10 series of a host", func() error {
+		{"the 10 series of a host", "10 series", func() error {
 			list, err := db.SeriesList(ctx, engine.Selection{Matchers: matching("host", hostName(7)), From: all.From, To: all.To}, page)
 			if err != nil {
 				return err
@@ -251,7 +255,7 @@ func (r *scaleRun) list(ctx context.Context, db *engine.DB, p *population) error
 			return expect("series", list.Total, perHost)
 		}},
 	} {
-		figure := scaleFigure{"list " + q.name, "CPU ms", "scale-list"}
+		figure := scaleFigure{"list " + q.name, "CPU ms", "scale-list", q.line}
 		took, err := askOften(ctx, q.ask)
 		if err != nil {
 			if err := r.fail(figure, p.size, err); err != nil {
@@ -275,14 +279,16 @@ func (r *scaleRun) serve(ctx context.Context, db *engine.DB, directory string, p
 		return err
 	}
 	ready := time.Since(s.started)
-	memory, err := s.process.resident()
+	memory, err1 := s.process.resident()
+	cpu, err2 := s.process.CPU()
 	s.client.close()
 	s.process.Kill()
-	if err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
 	r.add(scaleRSS, p.size, float64(memory)/mebibyte)
 	r.add(scaleReadyTime, p.size, ready.Seconds())
+	r.add(scaleReadyCPU, p.size, cpu.Seconds())
 	return nil
 }
 

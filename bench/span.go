@@ -46,17 +46,18 @@ var spanRanges = []struct {
 // spanQuery is a row of the table.
 type spanQuery struct {
 	name    string
-	series  int  // of how many
-	fine    bool // a bucket a minute, which raw samples alone can answer, whatever the range
-	ranking bool // the 95th percentile of the whole range instead of averages by buckets
+	line    string // in the plot
+	series  int    // of how many
+	fine    bool   // a bucket a minute, which raw samples alone can answer, whatever the range
+	ranking bool   // the 95th percentile of the whole range instead of averages by buckets
 }
 
 var spanQueries = []spanQuery{
-	{name: "average of 1 series, some 60 buckets", series: 1},
-	{name: "average of 100 series, some 60 buckets", series: spanSeries},
-	{name: "average of 1 series by 1m, raw samples", series: 1, fine: true},
-	{name: "average of 100 series by 1m, raw samples", series: spanSeries, fine: true},
-	{name: "p95 of 100 series", series: spanSeries, ranking: true},
+	{name: "average of 1 series, some 60 buckets", line: "1 series, 60 buckets", series: 1},
+	{name: "average of 100 series, some 60 buckets", line: "100 series", series: spanSeries},
+	{name: "average of 1 series by 1m, raw samples", line: "1 series by 1m", series: 1, fine: true},
+	{name: "average of 100 series by 1m, raw samples", line: "100 series by 1m", series: spanSeries, fine: true},
+	{name: "p95 of 100 series", line: "100 series, p95", series: spanSeries, ranking: true},
 }
 
 func (q spanQuery) measure(unit string) Measure { return Measure{"Length of the range", q.name, unit} }
@@ -88,7 +89,7 @@ func (span) Run(ctx context.Context, run *Run) (err error) {
 	run.progress.done()
 	plot := Plot{File: "range", Title: "Queries by length of the range", Unit: "CPU ms", XLabel: "days", LogX: true, LogY: true}
 	for _, q := range spanQueries {
-		line := Line{Name: q.name}
+		line := Line{Name: q.line}
 		for _, r := range spanRanges {
 			if int(r.length.Hours()) > 24*days {
 				continue
