@@ -15,7 +15,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export fuzz clean
+.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export check-influx fuzz clean
 
 # A static binary.
 build:
@@ -70,6 +70,12 @@ check-export:
 	bench/out/readback/bin/pip install --quiet --disable-pip-version-check -r cmd/collector/testdata/requirements.txt
 	COLLECTOR_READBACK_PYTHON=$(CURDIR)/bench/out/readback/bin/python COLLECTOR_EXPORT_ROWS=10000000 \
 		$(GO) test -count=1 -run 'TestExportReadBack|TestExportMemory' -v -timeout 30m ./cmd/collector
+
+# Writes by InfluxDB's own clients for Python, which are fetched.
+check-influx:
+	python3 -m venv bench/out/influx
+	bench/out/influx/bin/pip install --quiet --disable-pip-version-check -r httpapi/testdata/influx-clients.txt
+	COLLECTOR_INFLUX_PYTHON=$(CURDIR)/bench/out/influx/bin/python $(GO) test -count=1 -run TestInfluxPythonClients -v ./httpapi
 
 # Each fuzz target for FUZZTIME.
 fuzz:

@@ -304,3 +304,23 @@ func TestInfluxCommand(t *testing.T) {
 		t.Errorf("imported %v", got)
 	}
 }
+
+// TestInfluxPythonClients writes by InfluxDB's clients for Python, where COLLECTOR_INFLUX_PYTHON is a Python that has
+// them: see make check-influx.
+func TestInfluxPythonClients(t *testing.T) {
+	python := os.Getenv("COLLECTOR_INFLUX_PYTHON")
+	if python == "" {
+		t.Skip("COLLECTOR_INFLUX_PYTHON is not set; make check-influx sets it")
+	}
+	ts := startLocked(t, KeyOptions{Auth: config.Auth{Keys: testAuth.Keys}}, Options{})
+	host, port, _ := strings.Cut(ts.addr, ":")
+	if out, err := exec.Command(python, "testdata/influx_clients.py", host, port, "writer-key").CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for metric, want := range map[string]int{"one_load": 100, "one_n": 100, "one_up": 100, "one_kept": 1, "two_load": 100, "two_n": 100, "two_kept": 1, "batched_n": 1000} {
+		points := ts.points(metric, bearer("reader-key")...)
+		if len(points) != want || strings.HasSuffix(metric, "_load") && (points[99] == "" || !strings.HasSuffix(points[99], " 24.75")) {
+			t.Errorf("%s: %d points, want %d: %v", metric, len(points), want, points[max(0, len(points)-2):])
+		}
+	}
+}
