@@ -180,13 +180,22 @@ func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids 
 	if together {
 		found = found[:1]
 	}
+	var left []span // of which not all has been seen
 	for _, s := range spans {
-		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool { return !e.Found || e.First > s.from })
+		all := true
+		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool {
+			wanted := !e.Found || e.First > s.from
+			all = all && wanted
+			return wanted
+		})
 		if err != nil {
 			return nil, err
 		}
+		if !all {
+			left = append(left, s)
+		}
 	}
-	spans = slices.Clone(spans)
+	spans = left
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(b.to, a.to) })
 	for _, s := range spans {
 		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool { return e.Found && e.Last < s.to-1 })

@@ -95,8 +95,13 @@ func (p *partial) add(n needs, times []int64, values []float64, clean bool) {
 	}
 	if n.moments {
 		other.m2 = squares(values, other.total()/float64(other.finite))
+		p.addMoments(&other)
+	} else {
+		p.addExtremes(other.min, other.max)
+		p.finite += other.finite
+		p.addSum(other.sum)
+		p.sumError += other.sumError
 	}
-	p.addMoments(&other)
 	if n.sketch {
 		p.sketched().AddAll(values)
 	}
