@@ -15,7 +15,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export check-influx fuzz clean
+.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export check-influx check-remote-write fuzz clean
 
 # A static binary.
 build:
@@ -54,6 +54,10 @@ bench-smoke:
 # Beside prometheus/tsdb, in one process and one run. A module of its own, with some 90 dependencies.
 bench-tsdb:
 	cd bench/tsdb && $(GO) test -run '^$$' -bench . -benchtime 2s -count 3 -timeout 60m
+
+# The sender that is in Prometheus 3 writes to a collector by remote write 2.0. A module of its own; minutes to build.
+check-remote-write:
+	cd bench/remotewrite && CHECK_REMOTE_WRITE=1 $(GO) test -count=1 -v -timeout 10m .
 
 # Beside VictoriaMetrics, Prometheus and InfluxDB, as far as bench/setup.sh has installed them: a quarter of an hour.
 # make bench-peers ARGS='--quick --peers=none' adds flags.

@@ -56,6 +56,7 @@ var mayImport = []struct {
 	{"web", nil},
 	{"bench", []string{"model", "engine", "internal/timefmt", "internal/ingest", "internal/export", "httpapi"}},
 	{"bench/tsdb", []string{"model", "engine", "internal/chunk"}},
+	{"bench/remotewrite", nil},
 	{"bench/time", []string{"model", "engine"}},
 	{"cmd/collector", []string{
 		"model", "engine", "internal/timefmt", "internal/alert", "internal/telemetry", "internal/ingest", "internal/export",
