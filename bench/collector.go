@@ -147,9 +147,9 @@ func (*collector) read(q question, body []byte) ([]row, error) {
 func (*collector) semantics(question) (ranking, float64) { return linear, 1e-9 }
 
 func (*collector) exports() []exportFormat {
-	path := func(format string) func(w *Workload, field int) string {
+	path := func(format string, extra ...string) func(w *Workload, field int) string {
 		return func(w *Workload, field int) string {
-			return pathOf("/metrics/export", "metric", metricName(field), "from", timeText(w.Start), "to", timeText(w.End()), "format", format)
+			return pathOf("/metrics/export", append([]string{"metric", metricName(field), "from", timeText(w.Start), "to", timeText(w.End()), "format", format}, extra...)...)
 		}
 	}
 	type line struct {
@@ -158,7 +158,7 @@ func (*collector) exports() []exportFormat {
 		Tags      map[string]string `json:"tags"`
 	}
 	return []exportFormat{
-		{exportCSV, path("csv"), func(body io.Reader, check *rowCheck) error { return readCSV(body, check, nil) }},
+		{exportCSV, path("csv", "epoch", "ms"), func(body io.Reader, check *rowCheck) error { return readCSV(body, check, nil) }},
 		{exportLines, path("ndjson"), func(body io.Reader, check *rowCheck) error {
 			return readLines(body, func(l *line) error { return check.add(l.Tags["host"], l.Timestamp.UnixNano(), l.Value) })
 		}},

@@ -10,7 +10,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -19,7 +18,7 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/file"
 )
 
-// readCSV reads rows with times in RFC 3339. Columns may be named in the first row, or here.
+// readCSV reads rows with times in milliseconds, which both systems spell faster than RFC 3339. Columns may be named in the first row, or here.
 func readCSV(body io.Reader, check *rowCheck, columns []string) error {
 	reader := csv.NewReader(body)
 	reader.ReuseRecord = true
@@ -42,7 +41,7 @@ func readCSV(body io.Reader, check *rowCheck, columns []string) error {
 		if err != nil {
 			return err
 		}
-		when, err := time.Parse(time.RFC3339Nano, record[at])
+		when, err := strconv.ParseInt(record[at], 10, 64)
 		if err != nil {
 			return err
 		}
@@ -50,7 +49,7 @@ func readCSV(body io.Reader, check *rowCheck, columns []string) error {
 		if err != nil {
 			return err
 		}
-		if err := check.add(record[host], when.UnixNano(), number); err != nil {
+		if err := check.add(record[host], when*1e6, number); err != nil {
 			return err
 		}
 	}

@@ -35,7 +35,7 @@ type row struct {
 	values []float64
 }
 
-// Percents are the percentiles that are asked for.
+// percents are the percentiles that are asked for.
 var percents = [...]float64{50, 90, 95, 99}
 
 // ranking is what a system understands by a percentile.

@@ -17,7 +17,10 @@ func (run *Run) results(ctx context.Context, took time.Duration) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# Results\n\nWritten by `%s` on %s, in %v. What is measured and how is in the documentation of the package bench.\n\n",
 		run.Command, time.Now().UTC().Format("2006-01-02"), took.Round(time.Second))
-	fmt.Fprintf(&text, "Machine: %s.\n\n", machine())
+	fmt.Fprintf(&text, "Machine: %s. Load average when the run began: %s.\n\n", machine(), run.load)
+	if run.Quick {
+		text.WriteString("This was a quick run: the workload is small, ranges of 24 hours are of two, and the figures say little.\n\n")
+	}
 	for _, system := range run.systems {
 		fmt.Fprintf(&text, "- %s: %s\n", system.Name(), system.Version(ctx))
 	}
@@ -58,6 +61,15 @@ func machine() string {
 		parts = append(parts, "Linux "+strings.TrimSpace(string(kernel)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// loadAverage is that of the last 1, 5 and 15 minutes: whether others are at work on the machine.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if fields := strings.Fields(string(text)); err == nil && len(fields) >= 3 {
+		return strings.Join(fields[:3], ", ")
+	}
+	return "unknown"
 }
 
 // procField is the value of the first line of that name in a file of "name: value" lines, empty if there is none.

@@ -35,6 +35,7 @@ type Run struct {
 	Report *Report
 	Day    time.Time // the start of the day, the last whole one in UTC, that the data is of
 
+	load      string // average, before it began
 	directory string // for data; removed in the end
 	processes processes
 	progress  *progress
@@ -101,7 +102,7 @@ func newRun(options Options) (*Run, error) {
 		}
 	}
 	options.Repeat = max(options.Repeat, 1)
-	run := &Run{Options: options, Day: time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour), progress: &progress{out: options.Stderr}}
+	run := &Run{Options: options, Day: time.Now().UTC().Truncate(24 * time.Hour).Add(-24 * time.Hour), load: loadAverage(), progress: &progress{out: options.Stderr}}
 	if err := run.findSystems(); err != nil {
 		return nil, err
 	}

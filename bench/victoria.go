@@ -122,7 +122,7 @@ func (*victoria) semantics(q question) (ranking, float64) {
 
 // exports has the columns that ours have, in the same order.
 func (*victoria) exports() []exportFormat {
-	columns, names := []string{"__timestamp__:rfc3339", "__value__"}, []string{"timestamp", "value"}
+	columns, names := []string{"__timestamp__:unix_ms", "__value__"}, []string{"timestamp", "value"}
 	for _, tag := range tagsOf(0) {
 		columns, names = append(columns, tag.key), append(names, tag.key)
 	}

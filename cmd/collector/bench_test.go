@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // TestBenchAlone runs the comparison without peers on its small workload: every part, every encoding, and every
@@ -40,6 +44,57 @@ func TestBenchAlone(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("it left %v (%v)", left, err)
 	}
+}
+
+// TestBenchGivenUp ends a run in its midst: it leaves no process and no data, and shows what it had measured.
+func TestBenchGivenUp(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the processes that there are are looked up in Linux' /proc")
+	}
+	out, temporary := t.TempDir(), t.TempDir()
+	c := command(t, []string{"TMPDIR=" + temporary}, "bench", "--quick", "--peers=none", "--out="+out)
+	var output bytes.Buffer
+	c.Stdout, c.Stderr = &output, &output
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); len(processesWith(t, "--data-dir="+temporary)) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it started no server:\n%s", &output)
+		}
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("it ended with %v:\n%s", c.ProcessState, &output)
+	}
+	if left := processesWith(t, "--data-dir="+temporary); len(left) > 0 {
+		t.Errorf("it left %q", left)
+	}
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("it left %v (%v)", left, err)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "RESULTS.md"))
+	if err != nil || !strings.Contains(string(text), "This run ended early") {
+		t.Errorf("its results don't say that they are incomplete (%v):\n%s", err, text)
+	}
+}
+
+// processesWith are the command lines that have a text in them.
+func processesWith(t *testing.T, text string) []string {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, path := range paths {
+		if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(text)) { // it may have ended meanwhile
+			found = append(found, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+		}
+	}
+	return found
 }
 
 func TestBenchNamesWhatIsWrong(t *testing.T) {
