@@ -75,4 +75,17 @@ func TestSpell(t *testing.T) {
 	}
 }
 
+func TestFileSystemOf(t *testing.T) {
+	mounts := filepath.Join(t.TempDir(), "mounts")
+	text := "/dev/vda / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/vdb /tmp/fast xfs rw 0 0\n"
+	if err := os.WriteFile(mounts, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]string{"/": "ext4", "/tmpfolder": "ext4", "/tmp/bench-1": "tmpfs", "/tmp/fast/bench-1": "xfs"} {
+		if got := fileSystemOf(mounts, folder); got != want {
+			t.Errorf("%s is on %s, not %s", folder, got, want)
+		}
+	}
+}
+
 func zero() float64 { return 0 }

@@ -17,7 +17,7 @@ func (run *Run) results(ctx context.Context, took time.Duration) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "# Results\n\nWritten by `%s` on %s, in %v. What is measured and how is in the documentation of the package bench.\n\n",
 		run.Command, time.Now().UTC().Format("2006-01-02"), took.Round(time.Second))
-	fmt.Fprintf(&text, "Machine: %s. Load average when the run began: %s.\n\n", machine(), run.load)
+	fmt.Fprintf(&text, "Machine: %s. Data on %s. Load average when the run began: %s.\n\n", machine(), fileSystemOf("/proc/mounts", run.directory), run.load)
 	if run.Quick {
 		text.WriteString("This was a quick run: the workload is small, ranges of 24 hours are of two, and the figures say little.\n\n")
 	}
@@ -70,6 +70,27 @@ func loadAverage() string {
 		return strings.Join(fields[:3], ", ")
 	}
 	return "unknown"
+}
+
+// fileSystemOf is the type of the file system that a folder is on, as a table of mounts has it. What an fsync
+// costs hangs on it: nothing on tmpfs.
+func fileSystemOf(mounts, folder string) string {
+	text, err := os.ReadFile(mounts)
+	if err != nil {
+		return "unknown"
+	}
+	kind, longest := "unknown", -1
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 3 {
+			continue
+		}
+		inside, err := filepath.Rel(fields[1], folder)
+		if err == nil && filepath.IsLocal(inside) && len(fields[1]) >= longest {
+			kind, longest = fields[2], len(fields[1])
+		}
+	}
+	return kind
 }
 
 // procField is the value of the first line of that name in a file of "name: value" lines, empty if there is none.
