@@ -101,6 +101,7 @@ func TestExportRefuses(t *testing.T) {
 		{"metric=a&from=now-1h&to=now&columns=value", "columns"},
 		{"metric=a&from=now-1h&to=now&columns=timestamp,value,,host", "columns"},
 		{"metric=a&from=now-1h&to=now&columns=timestamp,value,host,host", "columns"},
+		{"metric=a&from=now-1h&to=now&columns=timestamp,value,unit", "columns"},
 		{"metric=a&from=now-1h&to=now&agregation=avg", "agregation"},
 		{"metric=a&from=now-1h&to=now&limit=5", "limit"},
 	} {

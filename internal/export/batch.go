@@ -91,13 +91,15 @@ type gatherer struct {
 	overhead     int // bytes of the dictionaries and numbers
 }
 
-// add takes rows of a series, as many as there is room for, and returns how many these are.
+// add takes rows of a series, as many as there is room for, and returns how many these are. Each run has a row
+// at least: encoders rely on it.
 func (g *gatherer) add(b *batch, s *model.Series, times []int64, values []float64) int {
-	if len(b.runs) == 0 || s.ID != g.series {
-		if g.overhead > maxDictionaryBytes || g.fullDictionary() {
-			return 0
-		}
-		g.begin(b, s)
+	begins := len(b.runs) == 0 || s.ID != g.series
+	if begins && (g.overhead > maxDictionaryBytes || g.fullDictionary()) {
+		return 0
+	}
+	if begins && g.size.rowBytes != nil {
+		g.rowBytes = g.size.rowBytes(s)
 	}
 	n := min(len(times), g.size.rows-len(b.times))
 	if g.size.groupRows > 0 {
@@ -106,8 +108,14 @@ func (g *gatherer) add(b *batch, s *model.Series, times []int64, values []float6
 	if g.size.textBytes > 0 {
 		n = min(n, max(g.size.textBytes/g.rowBytes-len(b.times), 0))
 		if len(b.times) == 0 {
-			n = max(n, 1)
+			n = max(n, min(len(times), 1))
 		}
+	}
+	if n == 0 {
+		return 0
+	}
+	if begins {
+		g.begin(b, s)
 	}
 	if len(b.times) > 0 && cap(b.times) < len(b.times)+n { // not the first block: there are many rows
 		b.times, b.values = slices.Grow(b.times, g.size.rows-len(b.times)), slices.Grow(b.values, g.size.rows-len(b.values))
@@ -127,7 +135,6 @@ func (g *gatherer) begin(b *batch, s *model.Series) {
 	}
 	if g.size.groupRows == 0 {
 		b.runs = append(b.runs, run{series: *s})
-		g.rowBytes = g.size.rowBytes(s)
 		return
 	}
 	if g.dictionaries == nil {

@@ -526,6 +526,34 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// TestSeriesFillBatches has as many series of a sample as a record batch has rows, and one more.
+func TestSeriesFillBatches(t *testing.T) {
+	db := openStore(t)
+	const series = arrowRows + 1
+	var batch engine.Batch
+	for i := range series {
+		id, err := db.Resolve("cpu_usage", model.Normalize(model.Tags{{Key: "n", Value: fmt.Sprint(i)}}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch.Add(id, testStart, float64(i))
+	}
+	if err := db.Write(&batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range Formats {
+		rows := readers[format](t, export(t, db, Request{Selection: everything, Format: format}))
+		if len(rows) != series {
+			t.Errorf("%s: %d rows, want %d", format, len(rows), series)
+		}
+		for i, got := range rows {
+			if want := (row{testStart, math.Float64bits(float64(i)), "cpu_usage", fmt.Sprintf(`{"n":"%d"}`, i)}); got != want {
+				t.Fatalf("%s: row %d is %v, want %v", format, i, got, want)
+			}
+		}
+	}
+}
+
 // brokenWriter fails after some bytes.
 type brokenWriter struct{ left int }
 

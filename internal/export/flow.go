@@ -130,7 +130,7 @@ func (f *flow) write(b *batch) {
 // end waits until all that was added is written, and writes the end. It is given the error of the scan, and
 // returns the first error that there was.
 func (f *flow) end(scanned error) (rows int64, err error) {
-	if f.current != nil && scanned == nil {
+	if f.current != nil && len(f.current.times) > 0 && scanned == nil {
 		f.send()
 	}
 	close(f.work)

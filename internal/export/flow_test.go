@@ -182,3 +182,36 @@ func TestFlowIsCancelled(t *testing.T) {
 		t.Errorf("%d rows, %v", n, err)
 	}
 }
+
+// TestRunsHaveRows ends series where batches end, and passes on a block of no rows: no run and no batch is without rows.
+func TestRunsHaveRows(t *testing.T) {
+	for name, bound := range map[string]size{
+		"rows":   {rows: 10, groupRows: 10},
+		"groups": {rows: 10, groupRows: 30},
+		"text":   {rows: 1000, textBytes: 100, rowBytes: func(*model.Series) int { return 10 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &trialEncoder{bound: bound, prepareFn: func(b *batch) error {
+				rows := 0
+				for _, one := range b.runs {
+					if one.rows == 0 {
+						return fmt.Errorf("a run of none in a batch of %d rows", len(b.times))
+					}
+					rows += one.rows
+				}
+				if rows == 0 || rows != len(b.times) {
+					return fmt.Errorf("%d rows in runs, %d in all", rows, len(b.times))
+				}
+				return nil
+			}}
+			f := newFlow(t.Context(), &Plan{}, e, new(Progress))
+			scanned := pump(f, 1000)
+			if scanned == nil {
+				scanned = f.add(&model.Series{ID: 1000}, nil, nil)
+			}
+			if n, err := f.end(scanned); n != 1000 || err != nil {
+				t.Errorf("%d rows, %v", n, err)
+			}
+		})
+	}
+}

@@ -61,12 +61,16 @@ const (
 	columnTimestamp = "timestamp"
 	columnMetric    = "metric"
 	columnValue     = "value"
+	columnUnit      = "unit" // of none yet
 )
 
 // CheckColumns says what is wrong with a list of different columns.
 func CheckColumns(columns []string) error {
 	if !slices.Contains(columns, columnTimestamp) || !slices.Contains(columns, columnValue) {
 		return errors.New("timestamp and value must be among them")
+	}
+	if slices.Contains(columns, columnUnit) {
+		return errors.New("no column is called unit; a tag with that name is exported_unit")
 	}
 	if len(columns) > MaxTagColumns {
 		return fmt.Errorf("there are more than %d", MaxTagColumns)
@@ -98,7 +102,7 @@ const renamedPrefix = "exported_"
 // where that is the name of one of own, or of a column that there may be in other exports. The prefix is
 // repeated while another tag has that name.
 func ColumnNames(own, keys []string) []string {
-	taken := map[string]bool{columnTimestamp: true, columnValue: true, columnMetric: true, "unit": true}
+	taken := map[string]bool{columnTimestamp: true, columnValue: true, columnMetric: true, columnUnit: true}
 	for _, name := range own {
 		taken[name] = true
 	}
