@@ -33,8 +33,7 @@ func (d *Decoder) identity(labels []byte, text string) (name string, tags model.
 		at := cap(labels) - cap(bytes)
 		return text[at : at+len(bytes)]
 	}
-	var source, job, previous string
-	count := 0
+	count, ascending := 0, true
 	d.tags = d.tags[:0]
 	for rest := labels; len(rest) > 0; count++ {
 		f, next, fault := cutField(rest)
@@ -46,50 +45,53 @@ func (d *Decoder) identity(labels []byte, text string) (name string, tags model.
 			return "", nil, d.syntaxError(f.bytes, fault)
 		}
 		rest = next
-		if err != nil || count >= maxLabels {
+		if count >= maxLabels {
 			continue
 		}
-		key, value := part(rawKey), part(rawValue)
-		if err = checkOrder(count, previous, key); err != nil || value == "" {
-			previous = key
-			continue
-		}
-		previous = key
-		switch key {
-		case nameLabel:
-			name = value
-			continue
-		case sourceLabel:
-			source = value
-		case jobLabel:
-			job = value
-		}
-		d.tags = append(d.tags, model.Tag{Key: key, Value: value})
+		tag := model.Tag{Key: part(rawKey), Value: part(rawValue)}
+		ascending = ascending && (count == 0 || d.tags[count-1].Key < tag.Key)
+		d.tags = append(d.tags, tag)
 	}
-	switch {
-	case err != nil:
-		return name, nil, err
-	case count > maxLabels:
-		return name, nil, &model.LimitError{What: "series", Got: count, Limit: maxLabels, Unit: "labels"}
-	case name == "":
-		return "", nil, &labelError{"the label " + nameLabel + " is missing"}
-	case source == "":
-		d.addSource(job)
+	if count > maxLabels {
+		return "", nil, &model.LimitError{What: "series", Got: count, Limit: maxLabels, Unit: "labels"}
 	}
-	return name, d.tags, nil
+	if !ascending {
+		slices.SortStableFunc(d.tags, func(a, b model.Tag) int { return strings.Compare(a.Key, b.Key) })
+	}
+	name, err = d.assign()
+	return name, d.tags, err
 }
 
-// checkOrder checks that a label's name comes behind that of the label before.
-func checkOrder(index int, previous, key string) error {
-	switch {
-	case key == "":
-		return &labelError{"a label has no name"}
-	case index == 0 || previous < key:
-		return nil
-	case previous == key:
-		return &labelError{"the label " + clip(key) + " is there twice"}
+// assign takes from tags, which are all labels in order, the name and those that are empty, and adds the source.
+func (d *Decoder) assign() (name string, err error) {
+	var source, job string
+	kept := d.tags[:0]
+	for i, tag := range d.tags {
+		switch {
+		case tag.Key == "":
+			return name, &labelError{"a label has no name"}
+		case i+1 < len(d.tags) && d.tags[i+1].Key == tag.Key:
+			return name, &labelError{"the label " + clip(tag.Key) + " is there twice"}
+		case tag.Value == "":
+			continue
+		case tag.Key == nameLabel:
+			name = tag.Value
+			continue
+		case tag.Key == sourceLabel:
+			source = tag.Value
+		case tag.Key == jobLabel:
+			job = tag.Value
+		}
+		kept = append(kept, tag)
 	}
-	return &labelError{fmt.Sprintf("the labels are not sorted by name: %s comes behind %s", clip(key), clip(previous))}
+	d.tags = kept
+	if name == "" {
+		return "", &labelError{"the label " + nameLabel + " is missing"}
+	}
+	if source == "" {
+		d.addSource(job)
+	}
+	return name, nil
 }
 
 // addSource puts the source among the tags of a series that names none.

@@ -286,7 +286,7 @@ func sortOut(labels []model.Tag) (name string, tags model.Tags, ok bool) {
 	}
 	source, job := "", ""
 	for i, label := range labels {
-		if label.Key == "" || i > 0 && labels[i-1].Key >= label.Key {
+		if label.Key == "" || slices.ContainsFunc(labels[:i], func(other model.Tag) bool { return other.Key == label.Key }) {
 			return "", nil, false
 		}
 		switch label.Key {
