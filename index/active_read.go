@@ -33,6 +33,15 @@ func (a *Active) postings() activePostings {
 	return activePostings{mu: &a.mu, known: a.known, universe: a.known.series.Clone()}
 }
 
+// postingsWithin is postings of those series that are also in a set. It takes as long as the smaller of both takes.
+func (a *Active) postingsWithin(within *Set) activePostings {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	universe := new(Set)
+	universe.addCommon(within, &a.known.series)
+	return activePostings{mu: &a.mu, known: a.known, universe: universe}
+}
+
 func (p activePostings) all() (*Set, error) { return p.universe.Clone(), nil }
 
 func (p activePostings) addTag(dst *Set, key, value string) error {

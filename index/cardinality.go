@@ -64,7 +64,11 @@ func Cardinality(ctx context.Context, r pebble.Reader, places []Place, active *A
 	}
 	defer func() { err = errors.Join(err, closeCursors(cursors)) }()
 	if active != nil {
-		cursors = append(cursors, newActiveCursor(active, keep, nil))
+		known := active.postings()
+		if keep != nil {
+			known.universe = known.universe.filter(keep)
+		}
+		cursors = append(cursors, newActiveCursor(known, nil))
 	}
 	t := tally{top: max(0, top)}
 	if err := eachTag(ctx, cursors, t.add); err != nil {

@@ -41,6 +41,18 @@ func (p *posting) addTo(set *Set) {
 	}
 }
 
+// addCommonTo adds those of the posting's ids to dst that are also in a set.
+func (p *posting) addCommonTo(dst, within *Set) {
+	for _, id := range p.few {
+		if within.Contains(id) {
+			dst.Add(id)
+		}
+	}
+	if p.many != nil {
+		dst.addCommon(p.many, within)
+	}
+}
+
 // eachPiece calls fn with every piece of the posting, until it returns an error. The bitmap is fn's to
 // read and to optimize, only until it returns: scratch may lie behind it.
 func (p *posting) eachPiece(scratch *roaring.Bitmap, fn func(number uint64, bitmap *roaring.Bitmap) error) error {

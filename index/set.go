@@ -148,6 +148,29 @@ func (s *Set) And(other *Set) {
 	})
 }
 
+// addCommon adds the ids that are in both of two other sets, which stay as they are.
+func (s *Set) addCommon(a, b *Set) {
+	if len(a.pieces) > len(b.pieces) {
+		a, b = b, a
+	}
+	for _, p := range a.pieces {
+		if i, ok := b.find(p.number); ok {
+			s.addPiece(p.number, roaring.And(p.bitmap, b.pieces[i].bitmap))
+		}
+	}
+}
+
+// filter returns those of the ids that keep says true of.
+func (s *Set) filter(keep func(model.SeriesID) bool) *Set {
+	kept := new(Set)
+	for id := range s.All() {
+		if keep(id) {
+			kept.Add(id)
+		}
+	}
+	return kept
+}
+
 // AndNot drops the ids that are in other, which stays as it is.
 func (s *Set) AndNot(other *Set) {
 	s.pieces = slices.DeleteFunc(s.pieces, func(p piece) bool {

@@ -164,7 +164,7 @@ func EachTag(ctx context.Context, r pebble.Reader, places []Place, active *Activ
 		return err
 	}
 	defer func() { err = errors.Join(err, closeCursors(cursors)) }()
-	cursors = append(cursors, newActiveCursor(active, within.Contains, key))
+	cursors = append(cursors, newActiveCursor(active.postingsWithin(within), key))
 	return eachTag(ctx, cursors, func(key, value string, series *Set) error {
 		series.And(within)
 		if series.IsEmpty() || key == allKey && value == allValue {
@@ -182,35 +182,55 @@ type activeCursor struct {
 	next    int      // in numbers; -1: the posting of all series
 }
 
-// newActiveCursor returns a cursor over the series for which keep, if it isn't nil, says true, and over their
-// tags with this key, or all if it is nil.
-func newActiveCursor(a *Active, keep func(model.SeriesID) bool, key *string) *activeCursor {
-	c := &activeCursor{activePostings: a.postings(), next: -1}
+// newActiveCursor returns a cursor over the universe of p and its tags with this key, or all if it is nil. It looks
+// at the series or at the tags there are, whichever are fewer, and at no others.
+func newActiveCursor(p activePostings, key *string) *activeCursor {
+	c := &activeCursor{activePostings: p, next: -1}
 	if key != nil {
 		c.next = 0
 	}
-	if keep != nil {
-		kept := new(Set)
-		for id := range c.universe.All() {
-			if keep(id) {
-				kept.Add(id)
-			}
-		}
-		c.universe = kept
-	}
 	c.mu.RLock()
+	count := int(c.known.symbols.count)
+	var candidates []uint32
+	if key != nil {
+		if known := c.known.symbols.byKey[*key]; known != nil {
+			candidates = known.symbols
+		}
+		count = len(candidates)
+	}
 	c.pages = c.known.symbols.pages
-	if key == nil {
-		c.numbers = make([]uint32, c.known.symbols.count)
+	c.mu.RUnlock()
+	switch {
+	case c.universe.Len() < count:
+		c.numbers = c.symbolsOfSeries(key)
+	case key != nil:
+		c.numbers = slices.Clone(candidates)
+	default:
+		c.numbers = make([]uint32, count)
 		for i := range c.numbers {
 			c.numbers[i] = uint32(i)
 		}
-	} else if known := c.known.symbols.byKey[*key]; known != nil {
-		c.numbers = slices.Clone(known.symbols)
 	}
-	c.mu.RUnlock()
 	slices.SortFunc(c.numbers, func(a, b uint32) int { return compareTags(c.symbol(a), c.symbol(b)) })
 	return c
+}
+
+// symbolsOfSeries returns the symbols that series of the universe have: those with this key, or all if it is nil.
+func (c *activeCursor) symbolsOfSeries(key *string) (numbers []uint32) {
+	for ids := range slices.Chunk(c.universe.AppendTo(nil), recordsAtOnce) {
+		c.mu.RLock()
+		for _, id := range ids {
+			r, _ := c.known.find(id)
+			for _, number := range r.symbols() {
+				if key == nil || c.symbol(number).Key == *key {
+					numbers = append(numbers, number)
+				}
+			}
+		}
+		c.mu.RUnlock()
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
 }
 
 // symbol returns the tag of a symbol, which never changes.
@@ -233,12 +253,9 @@ func (c *activeCursor) take(dst *Set) error {
 	if c.next < 0 {
 		dst.Or(c.universe)
 	} else {
-		series := new(Set)
 		c.mu.RLock()
-		c.pages.at(c.numbers[c.next]).series.addTo(series)
+		c.pages.at(c.numbers[c.next]).series.addCommonTo(dst, c.universe)
 		c.mu.RUnlock()
-		series.And(c.universe)
-		dst.Or(series)
 	}
 	c.next++
 	return nil
