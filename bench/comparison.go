@@ -136,7 +136,7 @@ func (run *Run) compareOne(ctx context.Context, system System, l load, w *Worklo
 	if err != nil {
 		return fmt.Errorf("settling: %w", err)
 	}
-	if err := run.reportSettled(s, w, l); err != nil {
+	if err := run.reportSettled(ctx, s, w, l); err != nil {
 		return err
 	}
 	if run.wants(partDisk, system, l) {
@@ -178,18 +178,34 @@ func settledCPU(l load) Measure {
 }
 func peakMemory(l load) Measure { return Measure{"Ingest: peak memory", l.title(), "MiB"} }
 
-// reportSettled adds what writing and settling took, and counts what is there.
-func (run *Run) reportSettled(s *server, w *Workload, l load) error {
-	if !run.wants(partIngest, s.system, l) {
+// reportSettled adds what writing and settling took, and counts what is there: no figure of a load counts of which
+// anything is missing.
+func (run *Run) reportSettled(ctx context.Context, s *server, w *Workload, l load) error {
+	var figures []Measure
+	if run.wants(partIngest, s.system, l) {
+		cpu, err := s.process.CPU()
+		if err != nil {
+			return err
+		}
+		run.Report.Add(settledCPU(l), s.system.Name(), cpu.Seconds()/(float64(w.Samples())/1e6))
+		figures = append(figures, ingestRate(l), ingestCPU(l), settledCPU(l), peakMemory(l))
+	}
+	if run.wants(partDisk, s.system, l) {
+		figures = append(figures, diskAll(l))
+		if _, isOurs := s.system.(*collector); isOurs {
+			figures = append(figures, diskRaw(l), diskTiers(l), diskSketches(l), diskRest(l))
+		}
+	}
+	if figures == nil {
 		return nil
 	}
-	cpu, err := s.process.CPU()
-	if err != nil {
-		return err
-	}
-	run.Report.Add(settledCPU(l), s.system.Name(), cpu.Seconds()/(float64(w.Samples())/1e6))
 	if err := s.verifyTotals(w); err != nil {
-		run.Report.Fail(ingestRate(l), s.system.Name(), "wrong: "+err.Error())
+		if ended := errors.Join(ctx.Err(), s.hasEnded()); ended != nil {
+			return ended
+		}
+		for _, figure := range figures {
+			run.Report.Fail(figure, s.system.Name(), "wrong: "+err.Error())
+		}
 	}
 	return nil
 }
@@ -230,11 +246,11 @@ func (run *Run) disk(ctx context.Context, s *server, w *Workload, l load) (*serv
 		{diskRaw(l), usage.RawChunks + usage.RawPostings + usage.Catalogue},
 		{diskTiers(l), usage.Points5m + usage.Points1h + usage.TierPostings},
 		{diskSketches(l), usage.Sketches},
-		{Measure{"Disk", "log and the rest, " + l.variant, "bytes/sample"}, usage.Rest + usage.WAL},
+		{diskRest(l), usage.Rest + usage.WAL},
 	} {
 		run.Report.Add(one.measure, s.system.Name(), float64(one.bytes)/samples)
 	}
-	return run.start(ctx, s.system, s.directory, serveMode{})
+	return run.startAgain(ctx, s, serveMode{})
 }
 
 func diskAll(l load) Measure { return Measure{"Disk", "all, settled, " + l.variant, "bytes/sample"} }
@@ -245,6 +261,9 @@ func diskTiers(l load) Measure {
 	return Measure{"Disk", "5m and 1h points, " + l.variant, "bytes/sample"}
 }
 func diskSketches(l load) Measure { return Measure{"Disk", "sketches, " + l.variant, "bytes/sample"} }
+func diskRest(l load) Measure {
+	return Measure{"Disk", "log and the rest, " + l.variant, "bytes/sample"}
+}
 
 // profileOf is the file for the profile of our server in a phase, empty if none is to be taken.
 func (run *Run) profileOf(system System, phase string, l load) string {

@@ -27,6 +27,7 @@ type scenario struct {
 	shape Shape
 	rate  int // samples a second; 0: as many as it takes
 	until time.Duration
+	share float64 // of the requests of a connection, after which it is killed even before; 1: none is left then
 }
 
 // Names of scenarios, as in the tables.
@@ -43,9 +44,9 @@ func scenarios(quick bool) []scenario {
 		paced = 2 * time.Second
 	}
 	return []scenario{
-		{crashPaced, cpu, 100_000, paced},
-		{crashFlat, cpu, 0, 3 * time.Second},
-		{spell(float64(high.Hosts*perHost)) + " new series, flat out", high, 0, time.Minute}, // all of them are written
+		{crashPaced, cpu, 100_000, paced, 1},
+		{crashFlat, cpu, 0, 3 * time.Second, 0.75},                                              // before there is nothing left to be written
+		{spell(float64(high.Hosts*perHost)) + " new series, flat out", high, 0, time.Minute, 1}, // all of them are written
 	}
 }
 
@@ -141,8 +142,10 @@ func (run *Run) writeAndKill(ctx context.Context, s *server, now scenario, w *Wo
 		senders[i].slab.fill(senders[i].encoder, w, all[i])
 	}
 	pace := newPace(connections)
+	enough := make(chan struct{}, connections)
 	began := time.Now()
 	for i, sender := range senders {
+		last := int(now.share * float64(len(sender.slab.ends)))
 		writing.Go(func() {
 			defer sender.client.close()
 			defer pace.finish(i)
@@ -166,6 +169,9 @@ func (run *Run) writeAndKill(ctx context.Context, s *server, now scenario, w *Wo
 				for host := b.firstHost; host < b.firstHost+b.hosts; host++ {
 					acknowledged[host] = b.firstStep + b.steps
 				}
+				if now.share < 1 && number+1 == last {
+					enough <- struct{}{} // and goes on
+				}
 			}
 		})
 	}
@@ -175,6 +181,7 @@ func (run *Run) writeAndKill(ctx context.Context, s *server, now scenario, w *Wo
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-enough:
 	case <-written:
 	case <-ctx.Done():
 	}
@@ -216,7 +223,11 @@ func (s *server) lost(w *Workload, acknowledged []int) (int, error) {
 					lost += steps
 					continue
 				}
-				if lost += steps - int(r.values[0]); int(r.values[0]) != steps {
+				count := int(r.values[0])
+				if count > steps { // which must not make up for what others have lost
+					return 0, fmt.Errorf("%s of %s has %d samples where %d were written", metricName(field), r.host, count, steps)
+				}
+				if lost += steps - count; count != steps {
 					continue
 				}
 				want := w.compute(q, linear, []int{host}, q.from, q.to)

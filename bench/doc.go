@@ -7,7 +7,7 @@
 // in parts.go; its figures get a table, and its plots are drawn, without more.
 //
 // A system is a program under test: the collector or a peer. The harness starts it in a directory of its own
-// on a free port of the loopback interface, and ends it by its process id whatever happens. Its CPU time and
+// on a free port of the loopback interface, and ends it by its process id, however the run ends but by kill -9. Its CPU time and
 // memory are those that the operating system accounts to that process; the client's are not in them.
 //
 // The parts scale and range have no peers. They ask how cost grows, with the number of series from a thousand to a

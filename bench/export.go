@@ -99,7 +99,11 @@ func (c *byteCount) Write(p []byte) (int, error) {
 func (s *server) checkExport(w *Workload, format exportFormat, path string) (byteCount, error) {
 	reader, writer := io.Pipe()
 	var length byteCount
-	go func() { writer.CloseWithError(s.client.stream(path, io.MultiWriter(&length, writer))) }()
+	ended := make(chan struct{}) // the client is for the next one then
+	go func() {
+		defer close(ended)
+		writer.CloseWithError(s.client.stream(path, io.MultiWriter(&length, writer)))
+	}()
 	_, tolerance := s.system.semantics(question{})
 	if s.system.Key() == oursName {
 		tolerance = 0
@@ -110,6 +114,7 @@ func (s *server) checkExport(w *Workload, format exportFormat, path string) (byt
 		_, err = io.Copy(io.Discard, reader) // to the end, so that the length is known
 	}
 	_ = reader.CloseWithError(errors.New("the rest isn't read")) // ends the writer where reading has failed
+	<-ended
 	if err != nil {
 		return 0, err
 	}

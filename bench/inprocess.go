@@ -84,9 +84,12 @@ const (
 )
 
 // askOften asks a question of an engine some times and returns the median of each kind of effort. The first answer,
-// which may have to find things on disk, is not among them.
-func askOften(ctx context.Context, ask func() error) (effort, error) {
+// which may have to find things on disk, is not among them. Each answer is checked, out of the measurement.
+func askOften(ctx context.Context, ask, check func() error) (effort, error) {
 	if err := ask(); err != nil {
+		return effort{}, err
+	}
+	if err := check(); err != nil {
 		return effort{}, err
 	}
 	var walls, cpus []float64
@@ -99,6 +102,9 @@ func askOften(ctx context.Context, ask func() error) (effort, error) {
 			return effort{}, err
 		}
 		took, err := measured(ask)
+		if err == nil {
+			err = check()
+		}
 		if err != nil {
 			return effort{}, err
 		}

@@ -75,7 +75,7 @@ func (run *Run) queries(ctx context.Context, s *server, w *Workload, l load) (*s
 			if s.system.ask(q) == "" || (mode != "" && q.name == rawQuery) {
 				continue
 			}
-			run.progress.begin(fmt.Sprintf("asking %s %s of %s %s", s.system.Name(), q.name, l.variant, mode), queryRuns)
+			run.progress.begin(fmt.Sprintf("asking %s %s of %s %s", s.system.Name(), q.name, l.variant, mode), run.queryRuns())
 			half, most, err := run.time(ctx, s, w, q)
 			run.progress.done()
 			p50, p99 := queryMeasures(l, q.name, mode)
@@ -102,6 +102,14 @@ func queryMeasures(l load, name, mode string) (p50, p99 Measure) {
 	return Measure{section, name, "ms p50"}, Measure{section, name, "ms p99"}
 }
 
+// queryRuns is how often a query is asked, if that doesn't take too long.
+func (run *Run) queryRuns() int {
+	if run.Quick {
+		return quickRuns
+	}
+	return queryRuns
+}
+
 // time asks a question again and again and returns the median and 99th percentile of the times, in
 // milliseconds. Every answer is checked, while the clock stands still.
 func (run *Run) time(ctx context.Context, s *server, w *Workload, q question) (p50, p99 float64, err error) {
@@ -111,11 +119,7 @@ func (run *Run) time(ctx context.Context, s *server, w *Workload, q question) (p
 	var response fasthttp.Response
 	ranks, _ := s.system.semantics(q)
 	began := time.Now()
-	runs := queryRuns
-	if run.Quick {
-		runs = quickRuns
-	}
-	for number := range warmupRuns + runs {
+	for number := range warmupRuns + run.queryRuns() {
 		if err := ctx.Err(); err != nil {
 			return 0, 0, err
 		}

@@ -94,6 +94,13 @@ func (r *Report) Value(measure Measure, system string) (float64, bool) {
 	return 0, false
 }
 
+// failed tells whether a figure has failed.
+func (r *Report) failed(measure Measure, system string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.problems[cell{measure, system}] != ""
+}
+
 // Failures lists what failed, a line each.
 func (r *Report) Failures() []string {
 	r.mu.Lock()

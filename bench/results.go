@@ -36,6 +36,9 @@ func (run *Run) results(ctx context.Context, took time.Duration) string {
 	text.WriteString("\n## Targets\n\n")
 	text.WriteString(run.targetTable())
 	text.WriteString("\n## Figures\n")
+	if remarks := run.remarks(); len(remarks) > 0 {
+		text.WriteString("\n- " + strings.Join(remarks, "\n- ") + "\n")
+	}
 	for _, section := range run.Report.sections() {
 		fmt.Fprintf(&text, "\n%s", run.Report.table(section))
 	}
@@ -46,6 +49,30 @@ func (run *Run) results(ctx context.Context, took time.Duration) string {
 		}
 	}
 	return text.String()
+}
+
+// remarks say where figures beside each other aren't of quite the same thing.
+func (run *Run) remarks() []string {
+	var remarks []string
+	say := func(text string, needed ...cell) {
+		for _, one := range needed {
+			if _, known := run.Report.Value(one.measure, one.system); !known {
+				return
+			}
+		}
+		remarks = append(remarks, text)
+	}
+	dec2 := load{variant: variantDec2}
+	asked := func(query, system string) cell {
+		p50, _ := queryMeasures(dec2, query, "")
+		return cell{p50, system}
+	}
+	say(fmt.Sprintf("p99 is of %d answers, or of as many as come in %v, %d at least; of fewer than 100 it is the slowest.", run.queryRuns(), queryTime, leastRuns), asked(queryA, oursName))
+	say("d0: VictoriaMetrics answers from a histogram, and may be 15 % off; ours are exact.", asked(queryD0, oursName), asked(queryD0, baselineName))
+	say("d1: Prometheus is asked for one percentile, the others for four.", asked(queryD1, (&prometheus{}).Name()))
+	lines := exportRate(dec2, exportLines)
+	say("JSON lines: ours are a row each, with its tags; those of VictoriaMetrics are a series each, with arrays. CSV has the same columns of both.", cell{lines, oursName}, cell{lines, baselineName})
+	return remarks
 }
 
 // oneLine makes a text fit for an item of a list.

@@ -152,11 +152,9 @@ func (run *Run) finish(ctx context.Context, took time.Duration) error {
 	if err := os.MkdirAll(run.Out, 0o755); err != nil {
 		return err
 	}
-	if err := run.writePlots(); err != nil {
-		return err
-	}
+	undrawn := run.writePlots() // the results are worth being seen without them
 	path := filepath.Join(run.Out, "RESULTS.md")
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), undrawn); err != nil {
 		return err
 	}
 	run.progress.say("written: %s", path)

@@ -155,12 +155,22 @@ func (run *Run) start(ctx context.Context, system System, directory string, mode
 	return s, nil
 }
 
-// restart ends a system in order and starts it again on its data.
+// restart ends a system in order and starts it again on its data. Where it fails, it returns what it was given, to
+// be discarded.
 func (run *Run) restart(ctx context.Context, s *server, mode serveMode) (*server, error) {
 	if err := s.stop(); err != nil {
-		return nil, err
+		return s, err
 	}
-	return run.start(ctx, s.system, s.directory, mode)
+	return run.startAgain(ctx, s, mode)
+}
+
+// startAgain is restart for one that was stopped.
+func (run *Run) startAgain(ctx context.Context, s *server, mode serveMode) (*server, error) {
+	back, err := run.start(ctx, s.system, s.directory, mode)
+	if err != nil {
+		return s, err
+	}
+	return back, nil
 }
 
 // stop ends it in order and leaves its data.

@@ -93,6 +93,9 @@ func (run *Run) targetTable() string {
 // judge compares a target with the figures.
 func (run *Run) judge(t target) (measured, met string) {
 	value, known := run.Report.Value(t.measure, oursName)
+	if run.Report.failed(t.measure, oursName) {
+		return "FAILED", "no"
+	}
 	if !known {
 		return "", "not measured"
 	}

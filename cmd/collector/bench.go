@@ -25,7 +25,12 @@ type benchCommand struct {
 
 // Run compares this program with its peers.
 func (c benchCommand) Run() error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	// A terminal that is closed must not leave servers behind, some of which take its signal as a wish to reload.
+	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	program, err := os.Executable()
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -51,6 +52,17 @@ func TestBenchGivenUp(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the processes that there are are looked up in Linux' /proc")
 	}
+	for _, end := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(end.String(), func(t *testing.T) {
+			if signal.Ignored(end) {
+				t.Skip("it is ignored here, and so by what is started")
+			}
+			giveUp(t, end)
+		})
+	}
+}
+
+func giveUp(t *testing.T, end syscall.Signal) {
 	out, temporary := t.TempDir(), t.TempDir()
 	c := command(t, []string{"TMPDIR=" + temporary}, "bench", "--quick", "--peers=none", "--out="+out)
 	var output bytes.Buffer
@@ -63,7 +75,7 @@ func TestBenchGivenUp(t *testing.T) {
 			t.Fatalf("it started no server:\n%s", &output)
 		}
 	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := c.Process.Signal(end); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Wait(); err == nil || c.ProcessState.ExitCode() != exitFailed {
