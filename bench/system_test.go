@@ -92,7 +92,7 @@ func TestEachAnswerIsChecked(t *testing.T) {
 func TestResultsWithoutPlots(t *testing.T) {
 	run := sampleRun()
 	run.Out, run.Stdout, run.progress = t.TempDir(), io.Discard, &progress{out: io.Discard}
-	empty := Plot{File: "empty", Lines: []Line{{Name: "of nothing"}}}
+	empty := Plot{File: "empty"}
 	if empty.render(chart.SVG, io.Discard) == nil {
 		t.Fatal("a plot of nothing can be drawn")
 	}
