@@ -101,7 +101,7 @@ func (w *influxWriter) write(s *Server, r *request, api *influxAPI) error {
 	}
 	report, err := scratch.store(s, r, body.bytes, precision)
 	if len(body.bytes) <= maxPooledBody || report != nil && report.Accepted <= maxPooledSamples {
-		w.pool.Put(scratch)
+		defer w.pool.Put(scratch) // not before the answer is made of the report, which is the decoder's
 	}
 	if err != nil {
 		return err
