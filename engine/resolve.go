@@ -23,7 +23,8 @@ type resolveScratch struct {
 	identities []byte
 }
 
-// A scratch that grew larger, in bytes of identities or in series, is not kept.
+// So much of a list, in bytes of identities or in series, is resolved at once: the tags of a line take 80 KiB at most,
+// but its thousands of fields have them all. A scratch that grew larger nevertheless is not kept.
 const (
 	maxResolveScratchBytes  = 1 << 20
 	maxResolveScratchSeries = 8 << 10
@@ -48,18 +49,29 @@ func (db *DB) Resolve(name string, tags model.Tags) (model.SeriesID, error) {
 func (db *DB) ResolveAll(list []Resolution) error {
 	scratch := resolveScratches.Get().(*resolveScratch)
 	defer scratch.release()
-	scratch.fill(list)
+	for len(list) > 0 {
+		n := scratch.fill(list)
+		if err := db.resolveSome(scratch.wanted, list[:n]); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// resolveSome is ResolveAll for as much of its list as wanted holds.
+func (db *DB) resolveSome(wanted []index.Wanted, list []Resolution) error {
 	// Loaded before the look-up: what is found after nothing was being dropped is alive, or the batch's epoch is
 	// older than the dropping and its ids are checked.
 	gone := db.dropping.Load()
-	unknown := db.active.LookupAll(scratch.wanted)
+	unknown := db.active.LookupAll(wanted)
 	if unknown > 0 || gone != nil {
-		if err := db.resolveUnknown(scratch.wanted, list, gone); err != nil {
+		if err := db.resolveUnknown(wanted, list, gone); err != nil {
 			return err
 		}
 	}
 	for i := range list {
-		list[i].ID = scratch.wanted[i].ID
+		list[i].ID = wanted[i].ID
 	}
 	return nil
 }
@@ -96,12 +108,15 @@ func (db *DB) resolveUnknown(wanted []index.Wanted, list []Resolution, gone *ind
 	return nil
 }
 
-// fill takes over the list. Identities are encoded into one buffer; that of the tags only once for neighbours that
-// share them.
-func (s *resolveScratch) fill(list []Resolution) {
+// fill takes over the list, or the beginning of a long one, and returns how much of it. Identities are encoded into one
+// buffer; that of the tags only once for neighbours that share them.
+func (s *resolveScratch) fill(list []Resolution) (taken int) {
 	s.wanted, s.identities = s.wanted[:0], s.identities[:0]
 	var encoded []byte // the tags of the entry before
 	for i := range list {
+		if len(s.identities) >= maxResolveScratchBytes || i >= maxResolveScratchSeries {
+			return i
+		}
 		r := &list[i]
 		r.ID, r.Err = 0, nil
 		start := len(s.identities)
@@ -116,6 +131,7 @@ func (s *resolveScratch) fill(list []Resolution) {
 		// A buffer that grew stays behind with the identities it has: they don't change.
 		s.wanted = append(s.wanted, index.Wanted{Identity: s.identities[start:], Name: r.Name, Tags: r.Tags})
 	}
+	return len(list)
 }
 
 // sameSlice reports whether two Tags are the same memory.

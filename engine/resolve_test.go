@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,36 @@ func TestResolveAll(t *testing.T) {
 	}
 	if err := w.db.ResolveAll(nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestResolveAllLongTags: the tags that many series share don't take their memory for each at once.
+func TestResolveAllLongTags(t *testing.T) {
+	w := newWorld(t, Options{})
+	var tags model.Tags
+	for i := range model.MaxTags {
+		tags = append(tags, model.Tag{Key: fmt.Sprintf("k%02d", i), Value: strings.Repeat("v", model.MaxTagValueBytes)})
+	}
+	tags = append(tags, model.Tag{Key: model.SourceKey, Value: "s"})
+	list := make([]Resolution, 2000)
+	for i := range list {
+		list[i] = Resolution{Name: fmt.Sprint("m", i), Tags: tags}
+	}
+	for pass := range 2 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := w.db.ResolveAll(list); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("pass %d: %d MiB were allocated", pass, took>>20)
+		}
+		for i, r := range list {
+			if r.Err != nil || r.ID != list[0].ID+model.SeriesID(i) {
+				t.Fatalf("pass %d: series %d has %d, %v, the first one %d", pass, i, r.ID, r.Err, list[0].ID)
+			}
+		}
 	}
 }
 
