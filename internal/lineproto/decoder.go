@@ -6,6 +6,7 @@ import (
 
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/internal/rawcache"
+	"github.com/flopynet/collector/model"
 )
 
 // Resolver is what decoding needs of an engine: the methods of engine.DB.
@@ -27,17 +28,29 @@ type Resolver interface {
 // DefaultSource is the source of lines that have no tag of that name.
 const DefaultSource = "default"
 
-// maxSamples bounds the samples of one body.
-const maxSamples = 1_000_000
+// Bounds of a body. What a line takes while it is read doesn't grow with the body.
+const (
+	maxSamples    = 1_000_000
+	maxLineFields = 1 << 14
+
+	// maxLineKeyBytes is what no raw measurement and tags that keep the limits of a series can exceed: each byte
+	// escaped, and each tag with its comma and its =.
+	maxLineKeyBytes = 2 * (model.MaxNameBytes + (model.MaxTags+1)*(model.MaxTagKeyBytes+model.MaxTagValueBytes+len(",=")))
+
+	// maxFieldKeyBytes is likewise that of a field's raw key.
+	maxFieldKeyBytes = 2 * model.MaxNameBytes
+)
 
 // ScratchBytes estimates the memory that decoding takes beside a body of so many bytes, in bytes, if it consists
 // of nothing but the shortest of fields.
 func ScratchBytes(bodyBytes int) int64 {
 	const (
 		shortestField  = len("a=1,")
-		bytesPerSample = 24 // in the batch
+		bytesPerSample = 24  // in the batch
+		bytesPerField  = 256 // of the line at hand: the field, and what resolves its series
 	)
-	return int64(min(bodyBytes/shortestField, maxSamples)) * bytesPerSample
+	fields := bodyBytes / shortestField
+	return int64(min(fields, maxSamples))*bytesPerSample + int64(min(fields, maxLineFields))*bytesPerField
 }
 
 // Bounds of what a Decoder keeps from one body to the next.
@@ -304,7 +317,8 @@ func (d *Decoder) list(key []byte, bad *fault) {
 	}
 	field := ""
 	if len(key) > 0 {
-		field = clipText(unescape(string(key[:len(key)-1]), isEscaped))
+		raw := key[:len(key)-1]
+		field = clipText(unescape(string(raw[:min(len(raw), maxFieldKeyBytes)]), isEscaped))
 	}
 	d.countedLines += bytes.Count(d.text[d.countedTo:d.start], []byte{'\n'})
 	d.countedTo = d.start

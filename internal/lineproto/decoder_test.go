@@ -3,6 +3,7 @@ package lineproto
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/internal/rawcache"
 	"github.com/flopynet/collector/model"
 )
 
@@ -40,6 +42,11 @@ func TestDecode(t *testing.T) {
 		{"newlines of Windows", "m f=1 1\r\nm f=2 2\r\nm f=3\r\n\r\nm f=4 4\r", []string{`"m_f" @1 1`, `"m_f" @2 2`, `"m_f" ` + at + ` 3`, `"m_f" @4 4`}, nil},
 		{"strings", "m s=\"a, b=1 \\\" \n\\\\\",f=1 5\nm f=2 5\nm x=\"\"", []string{`"m_f" @5 1`, `"m_f" @5 2`}, []string{
 			"1 s: the value is a string, want a number or a boolean", "4 x: the value is a string, want a number or a boolean"}},
+		{"a missing quotation mark", "m f=\"x\nm f=1 1\nm f=\"y\" 1\nm f=2 2", []string{`"m_f" @1 1`, `"m_f" @2 2`}, []string{
+			`1 : the value "\"x" of the field "f" is neither a number, a boolean nor a string in quotation marks`,
+			"3 f: the value is a string, want a number or a boolean"}},
+		{"newlines in strings of lines with faults", "m,a s=\"\nm no=1 1\n\" 1\nm f=1 1\nm,a=\t s=\"\nm no=1 1\n\",f=1 1\nm f=2 1", []string{`"m_f" @1 1`, `"m_f" @1 2`}, []string{
+			`1 : the tag "a" is not of the form key=value`, `5 : value of tag "a" "\t" has a control character`}},
 		{"too big", "m a=1e309,b=9223372036854775808i,c=18446744073709551616u,d=1 1", []string{`"m_d" @1 1`}, []string{
 			"1 a: the value is out of range of its type", "1 b: the value is out of range of its type", "1 c: the value is out of range of its type"}},
 		{"a field twice", "m a=1,a=2 1\nm a=3,b=1,a=4 1", []string{`"m_a" @1 1`, `"m_a" @1 2`, `"m_a" @1 3`, `"m_b" @1 1`, `"m_a" @1 4`}, nil},
@@ -167,6 +174,66 @@ func TestLimits(t *testing.T) {
 	d.resolver.(*memoryResolver).fail = boom
 	if _, err := d.Decode([]byte("m a=1\nm new=1,other=2\nn x=1"), 1, testNow, &batch); !errors.Is(err, boom) || batch.Len() != 0 {
 		t.Errorf("%v, and %d samples", err, batch.Len())
+	}
+}
+
+// TestLongLines: what a line takes while it is read doesn't grow with the body, and the lines behind it are read.
+func TestLongLines(t *testing.T) {
+	const many = 1 << 20
+	for _, test := range []struct{ name, body, refused string }{
+		{"fields", "m " + strings.Repeat("a=1,", many) + "a=1 1", "1 : the limit fields of a line = 16384 is exceeded; write them in several lines"},
+		{"a string behind them", "m " + strings.Repeat("a=1,", maxLineFields) + "s=\"\nm no=1 1\" 1", "1 : the limit fields of a line = 16384 is exceeded; write them in several lines"},
+		{"tags", "m" + strings.Repeat(",a=b", many) + " f=1 1", "1 : measurement with its tags has 4194305 bytes, at most 167172 are allowed"},
+		{"a field's key", "m " + strings.Repeat("k", many) + "=1 1", "1 " + strings.Repeat("k", 2*maxShownBytes) + "...: field key has 1048576 bytes, at most 256 are allowed"},
+	} {
+		d := newTestDecoder()
+		body := []byte(test.body + "\nm f=1 7\n")
+		var batch engine.Batch
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		report, err := d.Decode(body, 1, testNow, &batch)
+		runtime.ReadMemStats(&after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 16<<20 {
+			t.Errorf("%s: decoding allocated %d MiB", test.name, took>>20)
+		}
+		if got := decodeText(t, d, string(body), time.Nanosecond); len(got.Samples) != 1 || len(got.Refused) != 1 || got.Refused[0] != test.refused || !report.OnlyLimits() {
+			t.Errorf("%s: %d samples, refused %.200q", test.name, len(got.Samples), got.Refused)
+		}
+	}
+	var most strings.Builder
+	most.WriteString("m a=1")
+	for i := range maxLineFields - 1 {
+		fmt.Fprintf(&most, ",b%d=2", i)
+	}
+	if got := decodeText(t, newTestDecoder(), most.String(), time.Nanosecond); len(got.Samples) != maxLineFields || got.Refused != nil {
+		t.Errorf("%d samples, refused %q", len(got.Samples), got.Refused)
+	}
+}
+
+// turningClock finds each time too old the first time that it is asked, and good the second, as when the clock is put
+// back.
+type turningClock struct {
+	*memoryResolver
+	asked int
+}
+
+func (r *turningClock) CheckTime(engine.RetentionClass, int64) error {
+	if r.asked++; r.asked%2 == 1 {
+		return errors.New("too old")
+	}
+	return nil
+}
+
+func TestClockPutBack(t *testing.T) {
+	store := newMemoryResolver()
+	d := NewDecoder(NewCache(rawcache.Options{}), &turningClock{memoryResolver: store})
+	var batch engine.Batch
+	report, err := d.Decode([]byte("m a=1,b=2 1\n"), 1, testNow, &batch)
+	if err != nil || report.RejectedLines != 1 || report.Errors[0].Reason != "too old" || batch.Len() > 0 || len(store.series) > 0 {
+		t.Errorf("%v, %+v, %d samples, %v", err, report, batch.Len(), store.series)
 	}
 }
 

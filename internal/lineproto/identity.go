@@ -7,6 +7,14 @@ import (
 	"github.com/flopynet/collector/model"
 )
 
+// identify is identity for a raw key of any length.
+func (d *Decoder) identify(key []byte) *fault {
+	if len(key) > maxLineKeyBytes {
+		return d.faultOf(&model.LimitError{What: "measurement with its tags", Got: len(key) - 1, Limit: maxLineKeyBytes, Unit: "bytes"})
+	}
+	return d.identity(string(key))
+}
+
 // identity takes the measurement and the tags of a raw key apart, which has the space behind it. The texts are parts
 // of the key, if they can be.
 func (d *Decoder) identity(key string) *fault {

@@ -2,6 +2,7 @@ package lineproto
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math"
 	"strconv"
@@ -39,11 +40,15 @@ type field struct {
 	// If it is not known:
 	name   string // of its metric
 	wanted int    // place in the line's list of what is to be resolved
-	bad    error  // what is wrong with the name
+
+	bad error // why it can't be stored
 }
 
 func (l *line) release() {
 	l.key, l.measurement, l.source = nil, "", ""
+	if cap(l.tags) > maxReusedFields {
+		l.tags = nil
+	}
 	clear(l.tags[:cap(l.tags)])
 	if cap(l.fields) > maxReusedFields {
 		l.fields = nil
@@ -66,31 +71,39 @@ func (d *Decoder) find(key []byte) (*rawcache.Node[entry], int) {
 func (d *Decoder) fields(node *rawcache.Node[entry], slot, i int) (next int) {
 	l := &d.line
 	l.fields = l.fields[:0]
+	var first *fault // which doesn't end the line: there may be newlines in its strings
 	if node == nil {
-		if bad := d.identity(string(l.key)); bad != nil {
-			return d.refuseLine(i, bad)
-		}
+		first = d.identify(l.key)
 	}
 	i = d.skipSpaces(i)
 	for guess := 0; ; i++ {
 		f, next, bad := d.field(i)
 		if bad != nil {
-			return d.refuseLine(next, bad)
+			return d.refuseLine(next, cmp.Or(first, bad))
 		}
 		f.known = -1
-		if node != nil {
+		if node != nil && len(l.fields) <= maxLineFields {
 			if f.known = node.Entry.find(f.key, guess); f.known >= 0 {
 				guess = f.known + 1
 			}
 		}
-		l.fields = append(l.fields, f)
+		if len(l.fields) <= maxLineFields { // one more than that is enough to refuse the line
+			l.fields = append(l.fields, f)
+		}
 		if i = next; d.at(i) != ',' {
 			break
 		}
 	}
 	ns, next, bad := d.time(i)
 	if bad != nil {
-		return d.refuseLine(i, bad)
+		return d.refuseLine(i, cmp.Or(first, bad))
+	}
+	if len(l.fields) > maxLineFields {
+		first = cmp.Or(first, d.faultOf(&engine.LimitError{Limit: "fields of a line", Max: maxLineFields, Advice: "write them in several lines"}))
+	}
+	if first != nil {
+		d.refuseLine(d.start, first)
+		return next
 	}
 	d.take(node, slot, ns)
 	return next

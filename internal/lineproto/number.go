@@ -1,6 +1,7 @@
 package lineproto
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 )
@@ -125,6 +126,10 @@ func (d *Decoder) skipString(i int) (value float64, kind valueKind, next int) {
 			next++ // whatever it escapes, if anything, is not the end
 		case '"':
 			if next+1 < len(d.text) && !endsValue(d.text[next+1]) {
+				// Where a mark is missing, the next string's first one ends this: what is on the lines between is read.
+				if line := bytes.IndexByte(d.text[i:next], '\n'); line >= 0 {
+					return 0, kindUnreadable, i + line
+				}
 				return 0, kindUnreadable, next + 1
 			}
 			return 0, kindString, next + 1

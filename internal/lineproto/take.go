@@ -68,9 +68,11 @@ func (d *Decoder) take(node *rawcache.Node[entry], slot int, ns int64) {
 		d.refuseLine(d.start, bad)
 		return
 	}
-	if same != nil && !d.isGood(same, ns) {
-		d.refuseLine(d.start, d.faultOf(d.resolver.CheckTime(*same, ns)))
-		return
+	if same != nil {
+		if err := d.checkTime(same, ns); err != nil {
+			d.refuseLine(d.start, d.faultOf(err))
+			return
+		}
 	}
 	if !d.resolve(ns) {
 		return
@@ -103,7 +105,7 @@ func (d *Decoder) classify(e *entry) (same *engine.RetentionClass, bad *fault) {
 				}
 				apart = true
 			}
-			f.name = l.metric(f.key)
+			f.name, f.bad = l.metric(f.key)
 			f.class = d.share(d.resolver.RetentionClassOf(f.name, l.source))
 		}
 		if first {
@@ -115,13 +117,17 @@ func (d *Decoder) classify(e *entry) (same *engine.RetentionClass, bad *fault) {
 	return same, nil
 }
 
-// metric returns the name of the metric of a field, given by its raw key.
-func (l *line) metric(key []byte) string {
-	field := unescape(string(key[:len(key)-1]), isEscaped)
-	if field == valueField {
-		return l.measurement
+// metric returns the name of the metric of a field, given by its raw key, or why there can be none.
+func (l *line) metric(key []byte) (string, error) {
+	raw := key[:len(key)-1]
+	if len(raw) > maxFieldKeyBytes {
+		return "", &model.LimitError{What: "field key", Got: len(raw), Limit: model.MaxNameBytes, Unit: "bytes"}
 	}
-	return l.measurement + "_" + field
+	field := unescape(string(raw), isEscaped)
+	if field == valueField {
+		return l.measurement, nil
+	}
+	return l.measurement + "_" + field, nil
 }
 
 // share returns the one copy of a class.
@@ -132,26 +138,29 @@ func (d *Decoder) share(class engine.RetentionClass) *engine.RetentionClass {
 	return d.lastClass
 }
 
-// isGood reports whether a sample of this time can be written to a series of the class.
-func (d *Decoder) isGood(class *engine.RetentionClass, ns int64) bool {
+// checkTime reports why a sample of this time can't be written to a series of the class.
+func (d *Decoder) checkTime(class *engine.RetentionClass, ns int64) error {
 	if ns == d.checkedTime && class == d.checkedClass {
-		return true
+		return nil
 	}
-	if d.resolver.CheckTime(*class, ns) != nil {
-		return false
+	if err := d.resolver.CheckTime(*class, ns); err != nil {
+		return err
 	}
 	d.checkedTime, d.checkedClass = ns, class
-	return true
+	return nil
 }
 
-// resolve has the engine give ids to the series of those fields that are not known and whose sample can be stored.
-// It returns false if decoding is to stop.
+// resolve finds out which fields can't be stored, once and for all, since the clock goes on, and has the engine give ids
+// to the series of the others, where they are not known. It returns false if decoding is to stop.
 func (d *Decoder) resolve(ns int64) bool {
 	l := &d.line
 	l.wanted = l.wanted[:0]
 	for i := range l.fields {
 		f := &l.fields[i]
-		if f.kind != kindNumber || f.known >= 0 || !d.isGood(f.class, ns) {
+		if f.kind != kindNumber || f.bad != nil {
+			continue
+		}
+		if f.bad = d.checkTime(f.class, ns); f.bad != nil || f.known >= 0 {
 			continue
 		}
 		if f.bad = model.CheckSeries(f.name, nil); f.bad == nil { // the tags have been checked
@@ -175,23 +184,19 @@ func (d *Decoder) takeField(e *entry, f *field, ns int64) {
 		d.refuseField(f.key, d.fault("the value is out of range of its type"))
 		return
 	}
-	if !d.isGood(f.class, ns) {
-		d.refuseField(f.key, d.faultOf(d.resolver.CheckTime(*f.class, ns)))
-		return
-	}
-	var id model.SeriesID
-	if f.known >= 0 {
+	id, bad := model.SeriesID(0), f.bad
+	switch {
+	case bad != nil:
+	case f.known >= 0:
 		id = e.ids[f.known]
-	} else {
-		bad := f.bad
-		if bad == nil {
-			id, bad = d.line.wanted[f.wanted].ID, d.line.wanted[f.wanted].Err
+	default:
+		if id, bad = d.line.wanted[f.wanted].ID, d.line.wanted[f.wanted].Err; bad == nil {
+			d.line.learnt.add(f.key, id, f.class)
 		}
-		if bad != nil {
-			d.refuseField(f.key, d.faultOf(bad))
-			return
-		}
-		d.line.learnt.add(f.key, id, f.class)
+	}
+	if bad != nil {
+		d.refuseField(f.key, d.faultOf(bad))
+		return
 	}
 	if d.report.Accepted >= maxSamples {
 		d.err = &engine.LimitError{Limit: "samples of a request", Max: maxSamples, Advice: "send them in several requests"}
