@@ -34,8 +34,11 @@ const (
 // DefaultSource is the source of series that have neither the label source nor job.
 const DefaultSource = "default"
 
-// maxSamples bounds the samples of one body.
-const maxSamples = 1_000_000
+// Bounds of one body.
+const (
+	maxSamples = 1_000_000
+	maxSymbols = 4_000_000
+)
 
 // ScratchBytes estimates the memory that decoding takes beside a body of so many bytes, in bytes, if it
 // consists of nothing but the shortest of samples or, in V2, of symbols.
@@ -47,7 +50,7 @@ func ScratchBytes(bodyBytes int, version Version) int64 {
 	)
 	scratch := int64(min(bodyBytes/shortest, maxSamples)) * bytesPerSample
 	if version == V2 {
-		scratch = max(scratch, int64(bodyBytes/shortest)*bytesPerSymbol)
+		scratch += int64(min(bodyBytes/shortest, maxSymbols)) * bytesPerSymbol
 	}
 	return scratch
 }
@@ -116,8 +119,8 @@ func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
 func (d *Decoder) Restrict(permit func(source string) bool) { d.permit = permit }
 
 // Decode empties the batch and fills it with the samples of a body. Faults of series are in the report. The error
-// is a *SyntaxError if the body is bad as a whole, an *engine.LimitError if it has too many samples, or else one
-// of the resolver's; the batch is then empty.
+// is a *SyntaxError if the body is bad as a whole, an *engine.LimitError if it has too many samples or symbols, or
+// else one of the resolver's; the batch is then empty.
 //
 // After the batch has been written, call Commit. When writing it fails with engine.ErrStaleSeries, decode the
 // body once more.

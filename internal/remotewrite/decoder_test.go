@@ -1,6 +1,7 @@
 package remotewrite
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -175,6 +176,10 @@ func TestLimits(t *testing.T) {
 	_, err = d.Decode(message(1, append(seriesV1("__name__=a"), many...)), V1, &batch)
 	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Max != maxSamples {
 		t.Errorf("samples: %v", err)
+	}
+	_, err = d.Decode(append(requestV2("", []string{"__name__=a"}, 2, point(testMS, 1)), bytes.Repeat([]byte{keyBytes4, 0}, maxSymbols)...), V2, &batch)
+	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Max != maxSymbols {
+		t.Errorf("symbols: %v", err)
 	}
 	if len(resolver.series) != 0 || batch.Len() != 0 {
 		t.Errorf("%d series, %d samples", len(resolver.series), batch.Len())

@@ -134,6 +134,9 @@ func (d *Decoder) resolve(hash uint64, labels []byte) (*node, int, error) {
 		return nil, 0, nil
 	}
 	fresh := entry{id: id, class: class, families: d.families}
+	if d.unit == nil && d.cache.families.unitOf(name) != "" {
+		fresh.families-- // it is looked for again until it is durable, which the batch may never become
+	}
 	if len(text) > maxEntryBytes {
 		return &node{Entry: fresh}, rawcache.NoSlot, nil
 	}

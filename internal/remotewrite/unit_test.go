@@ -48,11 +48,23 @@ func TestUnitsOfFamilies(t *testing.T) {
 		{metadata("a", "bits"), true, nil},
 		{series, true, []string{a + "bits"}},
 		{series, true, nil},
+		{message(1, seriesV1("__name__=a_total,x=new", 2, point(testMS, 1))), false, []string{`"a_total"[{"source" "default"} {"x" "new"}] bits`}},
 		{message(1, seriesV1("__name__=a_total,x=new", 2, point(testMS, 1))), true, []string{`"a_total"[{"source" "default"} {"x" "new"}] bits`}},
+		{message(1, seriesV1("__name__=a_total,x=new", 2, point(testMS, 1))), true, nil},
 	} {
 		if diff := cmp.Diff(step.want, unitsOf(t, d, step.body, V1, step.commit)); diff != "" {
 			t.Errorf("step %d (-want +got):\n%s", i, diff)
 		}
+	}
+}
+
+// TestUnitsOfBoundKeys: who may write as some sources changes no unit of others' series.
+func TestUnitsOfBoundKeys(t *testing.T) {
+	d := newTestDecoder()
+	d.Restrict(func(source string) bool { return source == "edge" })
+	unitsOf(t, d, message(3, message(2, "a", 5, "bytes")), V1, true)
+	if got := unitsOf(t, d, message(1, seriesV1("__name__=a", 2, point(testMS, 1))), V1, true); got != nil {
+		t.Errorf("a series of another source got %s", got)
 	}
 }
 

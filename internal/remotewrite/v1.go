@@ -125,8 +125,8 @@ func (d *Decoder) metadataV1(message []byte) error {
 		}
 		message = next
 	}
-	if len(unit) == 0 || len(family) > model.MaxNameBytes || len(d.given) >= maxFamilies {
-		return nil
+	if len(unit) == 0 || len(family) > model.MaxNameBytes || len(d.given) >= maxFamilies || d.permit != nil {
+		return nil // who may write as some sources has no say in the units of others' series
 	}
 	text := string(unit)
 	if err := model.CheckUnit(text); err != nil {

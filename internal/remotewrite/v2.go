@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/internal/rawcache"
 	"github.com/flopynet/collector/model"
 )
@@ -19,6 +20,9 @@ func (d *Decoder) walkV2() error {
 			return d.syntaxError(rest, fault)
 		}
 		if f.key == keyBytes4 {
+			if len(d.symbols) >= maxSymbols {
+				return &engine.LimitError{Limit: "symbols of a request", Max: maxSymbols, Advice: "send them in several requests"}
+			}
 			end := uint32(len(d.body) - len(next))
 			d.symbols = append(d.symbols, span{end - uint32(len(f.bytes)), end})
 		}
