@@ -38,7 +38,7 @@ type request struct {
 	cause      error        // of a 503 or 504 that somebody waited for; for the log
 	route      string       // its pattern; "": it came to none
 
-	failure func(r *request, failure *apiError) []byte // see route
+	failure spelling // see route
 }
 
 const headerRequestID = "X-Request-ID"
@@ -72,10 +72,11 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		s.logAccess(r)
 		r.keepHeld()
 	}()
+	trimSlash(ctx)
 	if err := s.checkHost(ctx); err != nil && !s.keys.Any() { // with keys, a page that knows none gets nothing
+		r.failure = s.spell[string(ctx.Path())]
 		r.fail(err)
 	} else {
-		trimSlash(ctx)
 		s.router.Handler(ctx)
 	}
 	r.compress()

@@ -23,9 +23,11 @@ type route struct {
 	query   bool   // it counts among the queries that /system/performance tells of
 	handler handler
 
-	// failure spells a failure in another way than the common envelope; nil: it doesn't.
-	failure func(r *request, failure *apiError) []byte
+	failure spelling // nil: the common envelope
 }
+
+// spelling is how a failure is told to clients of another program's.
+type spelling func(r *request, failure *apiError) []byte
 
 // role is what a key allows; each includes those before it.
 type role uint8
@@ -64,6 +66,9 @@ func (s *Server) newRouter(routes []route) *router.Router {
 				path = strings.TrimSuffix(path, "/")
 			}
 			r.Handle(endpoint.method, path, serve)
+			if endpoint.failure != nil {
+				s.spell[path] = endpoint.failure
+			}
 			if endpoint.method == fasthttp.MethodGet {
 				r.Handle(fasthttp.MethodHead, path, serve)
 			}

@@ -137,6 +137,7 @@ type Server struct {
 	memory  *memoryBudget
 	http    *fasthttp.Server
 	router  *router.Router
+	spell   map[string]spelling // of failures, by path, where it isn't the common envelope
 	started time.Time
 	ready   atomic.Bool
 	stored  atomic.Int64 // when samples were last stored, in nanoseconds since the epoch; 0: not yet
@@ -184,6 +185,7 @@ func New(db *engine.DB, options Options) *Server {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.streams = newStreams()
 	s.samples, s.queries = newMeter(s.started), newQueryStats(s.started)
+	s.spell = map[string]spelling{}
 	s.router = s.newRouter(allRoutes())
 	s.http = &fasthttp.Server{
 		Name:                         "collector",
