@@ -153,14 +153,14 @@ func (*collector) exports() []exportFormat {
 		}
 	}
 	type line struct {
-		Timestamp time.Time         `json:"timestamp"`
+		Timestamp int64             `json:"timestamp"`
 		Value     float64           `json:"value"`
 		Tags      map[string]string `json:"tags"`
 	}
 	return []exportFormat{
 		{exportCSV, path("csv", "epoch", "ms"), func(body io.Reader, check *rowCheck) error { return readCSV(body, check, nil) }},
-		{exportLines, path("ndjson"), func(body io.Reader, check *rowCheck) error {
-			return readLines(body, func(l *line) error { return check.add(l.Tags["host"], l.Timestamp.UnixNano(), l.Value) })
+		{exportLines, path("ndjson", "epoch", "ms", "columns", "timestamp,value,host"), func(body io.Reader, check *rowCheck) error {
+			return readLines(body, func(l *line) error { return check.add(l.Tags["host"], l.Timestamp*int64(time.Millisecond), l.Value) })
 		}},
 		{exportParquet, path("parquet"), readParquet},
 		{exportArrow, path("arrow"), readArrow},
