@@ -159,6 +159,12 @@ func TestRemoteWriteRefuses(t *testing.T) {
 	if cut.Details["offset"] == nil || !strings.Contains(cut.Message, "protobuf") {
 		t.Errorf("cut short: %+v", cut)
 	}
+	for contentType, body := range map[string]string{remoteV1: proto(4, "", 4, "__name__", 4, "m", 5, proto(1, "\x01\x02", 2, remotePoint(remoteMS, 3))), remoteV2: remoteSeries("__name__=m", 1)} {
+		other := ts.remote(contentType, body).wantError(t, http.StatusBadRequest, "INVALID_REQUEST")
+		if issue, _ := other.Details["issue"].(string); !strings.Contains(issue, "which the Content-Type doesn't name") {
+			t.Errorf("%s with a body of the other version: %+v", contentType, other)
+		}
+	}
 	// What isn't remote write at all, and what is too much of it.
 	for _, test := range []struct {
 		body   []byte

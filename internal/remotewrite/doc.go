@@ -8,7 +8,7 @@
 //
 // Both are protobuf; they are specified at https://prometheus.io/docs/specs/prw/remote_write_spec and
 // https://prometheus.io/docs/specs/prw/remote_write_spec_2_0. What isn't a protobuf message is a *SyntaxError and
-// leaves nothing in the batch. Unknown fields are skipped.
+// leaves nothing in the batch; nor does a message of the other version. Unknown fields are skipped.
 //
 // # What becomes of a series
 //

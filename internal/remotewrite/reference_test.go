@@ -180,6 +180,9 @@ func expect(body []byte, version Version) (out outcome, ok bool) {
 	if proto.Unmarshal(body, m) != nil {
 		return out, false
 	}
+	if isOfOther(m, version) {
+		return out, false
+	}
 	var symbols []string
 	if version == V2 {
 		list(m, "symbols", func(_ int, symbol protoreflect.Value) { symbols = append(symbols, string(symbol.Bytes())) })
@@ -205,6 +208,26 @@ func expect(body []byte, version Version) (out outcome, ok bool) {
 		})
 	}
 	return out, true
+}
+
+// isOfOther reports whether a message has fields of the other version and nothing of its own.
+func isOfOther(m protoreflect.Message, version Version) bool {
+	own := fieldOf(m, "timeseries").List().Len()
+	if version == V1 {
+		own += fieldOf(m, "metadata").List().Len()
+	}
+	other := false
+	for unknown := m.GetUnknown(); len(unknown) > 0; {
+		number, kind, n := protowire.ConsumeTag(unknown)
+		n += protowire.ConsumeFieldValue(number, kind, unknown[n:])
+		isOther := number == 1
+		if version == V1 {
+			isOther = number == 4 || number == 5
+		}
+		other = other || isOther && kind == protowire.BytesType
+		unknown = unknown[n:]
+	}
+	return other && own == 0
 }
 
 // resolveReferences puts the symbols in the place of a series' references.

@@ -58,6 +58,12 @@ func (d *Decoder) syntaxError(at []byte, fault int) error {
 	return &SyntaxError{Offset: cap(d.body) - cap(at), Reason: protowire.ParseError(fault).Error()}
 }
 
+// otherVersion is the error about a message of which there would be nothing but fields to skip, since they are those of
+// the other version: nothing of it can be taken for stored.
+func (d *Decoder) otherVersion(at []byte, name string) error {
+	return &SyntaxError{Offset: cap(d.body) - cap(at), Reason: "it is one of " + name + ", which the Content-Type doesn't name"}
+}
+
 // isLimit reports whether an error is about a limit rather than about a fault.
 func isLimit(err error) bool {
 	_, isModel := errors.AsType[*model.LimitError](err)

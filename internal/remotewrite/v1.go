@@ -7,6 +7,7 @@ import (
 
 // walkV1 reads a message of type prometheus.WriteRequest: series at 1 and metadata at 3.
 func (d *Decoder) walkV1() error {
+	var other []byte // begins with a field that version 2 alone has
 	for rest := d.body; len(rest) > 0; {
 		f, next, fault := cutField(rest)
 		if fault < 0 {
@@ -23,8 +24,13 @@ func (d *Decoder) walkV1() error {
 				return err
 			}
 			d.metadata++
+		case keyBytes4, keyBytes5:
+			other = rest
 		}
 		rest = next
+	}
+	if other != nil && d.index+d.metadata == 0 {
+		return d.otherVersion(other, "io.prometheus.write.v2.Request")
 	}
 	return nil
 }

@@ -14,12 +14,16 @@ import (
 // collected first, wherever they are.
 func (d *Decoder) walkV2() error {
 	d.symbols = d.symbols[:0]
+	var other []byte // begins with a field that version 1 alone has
 	for rest := d.body; len(rest) > 0; {
 		f, next, fault := cutField(rest)
 		if fault < 0 {
 			return d.syntaxError(rest, fault)
 		}
-		if f.key == keyBytes4 {
+		switch f.key {
+		case keyBytes1:
+			other = rest
+		case keyBytes4:
 			if len(d.symbols) >= maxSymbols {
 				return &engine.LimitError{Limit: "symbols of a request", Max: maxSymbols, Advice: "send them in several requests"}
 			}
@@ -37,6 +41,9 @@ func (d *Decoder) walkV2() error {
 			d.index++
 		}
 		rest = next
+	}
+	if other != nil && d.index == 0 {
+		return d.otherVersion(other, "prometheus.WriteRequest")
 	}
 	return nil
 }
