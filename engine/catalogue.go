@@ -46,7 +46,8 @@ func (db *DB) eachValue(ctx context.Context, m *matched, within *index.Set, key 
 // Extent is when the first and the last sample were, in nanoseconds since the epoch: of those in the range
 // asked for. Where raw samples have expired, the times of the samples that points were made of are still
 // known, and a point that the range cuts counts whole. Found is false where there is no sample; that is so of
-// a listed series only if all that is left of it are stale markers.
+// a listed series only if all that is left of it are stale markers. Such a series may be listed once these are
+// flushed, when its postings speak for it.
 type Extent struct {
 	First, Last int64
 	Found       bool
