@@ -46,7 +46,8 @@
 // first one in the log stands. The head has the IDs of events that are not flushed; in the chunk store they are looked
 // up before the batch enters the pipeline, and once more in the apply stage only if a flush or retention moved any
 // since. A flush writes events with their IDs, in its batches, and then takes them out of the head. Reads
-// look at the head before the chunk store.
+// look at the head before the chunk store. While the log has an event that was left out, the one that stands is not
+// dropped, however old: a replay would take the other for the first.
 //
 // A batch may carry the answer that its request gets. It is in the same frame as the batch, so that after a crash both
 // are there or neither is. Which answers there are is known in memory, by a hash that names the request; their bodies are in

@@ -116,7 +116,7 @@ func TestEventsAreStoredOnce(t *testing.T) {
 	w.wantEvents("with a new one", want...)
 	w.restart(true)
 	w.wantEvents("with a new one, after a crash", want...)
-	if n := w.db.events.size.Load(); n != int64(eventBytes(&Event{ID: "c", Component: "c", Type: "t", Level: "info", Message: "new"})) {
+	if n := w.db.events.size.Load(); n != int64(eventBytes(&Event{ID: "c", Component: "c", Type: "t", Level: "info", Message: "new"}))+2*(againBytes+1) {
 		t.Errorf("%d bytes in memory", n)
 	}
 	w.flush()
@@ -397,6 +397,30 @@ func TestEventRetention(t *testing.T) {
 	if err := w.db.SetEventRetention(-1); err == nil {
 		t.Error("a negative retention is no error")
 	}
+}
+
+// TestEventsWrittenAgainExpire lets an event expire while the log still has another one that was left out because of it:
+// that must not turn up after a crash.
+func TestEventsWrittenAgainExpire(t *testing.T) {
+	w := newWorld(t, Options{RetentionGrace: time.Nanosecond, EventRetention: 20 * testDay})
+	w.writeEvents(event("a", 1, "first"))
+	w.flush()
+	w.writeEvents(event("a", 30*86400, "again"), event("b", 30*86400, "first"))
+	w.wantEvents("both are there", "a first", "b first")
+	w.setNow(worldStart + 40*day)
+	if err := w.db.maintain(context.Background(), pass{share: 1}); err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	if err := w.db.eachKey([]byte{keys.PrefixEvent}, func(_, _ []byte) error { left++; return nil }); err != nil || left != 1 {
+		t.Errorf("%d events are stored, want b alone; %v", left, err)
+	}
+	w.wantEvents("one has expired", "b first")
+	w.restart(true)
+	w.wantEvents("after a crash", "b first")
+	w.writeEvents(event("a", 31*86400, "new"))
+	w.restart(true)
+	w.wantEvents("the ID is free", "b first", "a new")
 }
 
 // TestEventDamage damages one event, and the place of another: the first is told of, nothing else is missing, and

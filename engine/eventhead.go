@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -15,7 +17,11 @@ type eventHead struct {
 	list []placedEvent       // by LSN; elements don't change, and the list is replaced when its front goes
 	ids  map[string]struct{} // of the list
 
-	size    atomic.Int64  // about what the list takes, in bytes
+	// again has the IDs of events that were left out since others stood, and the LSN of the last of each. While the log
+	// has that, the others must not go: the next replay would take what was left out for new.
+	again map[string]wal.LSN
+
+	size    atomic.Int64  // about what list and again take, in bytes
 	changes atomic.Uint64 // counts when ids came to the chunk store, or went from it
 }
 
@@ -62,6 +68,7 @@ func (h *eventHead) add(lsn wal.LSN, events []Event, skip func(i int) bool) []pl
 	}
 	for i := range events {
 		if _, twice := h.ids[events[i].ID]; twice || skip(i) {
+			h.leaveOut(events[i].ID, lsn)
 			continue
 		}
 		event := events[i]
@@ -71,6 +78,28 @@ func (h *eventHead) add(lsn wal.LSN, events []Event, skip func(i int) bool) []pl
 		h.size.Add(int64(eventBytes(&event)))
 	}
 	return h.list[before:]
+}
+
+// againBytes is about what an entry of again takes, without its ID.
+const againBytes = 64
+
+// leaveOut remembers an ID under which an event was left out. The caller holds mu.
+func (h *eventHead) leaveOut(id string, lsn wal.LSN) {
+	if _, known := h.again[id]; !known {
+		h.size.Add(int64(againBytes + len(id)))
+		id = strings.Clone(id) // it may be a part of a request
+	}
+	if h.again == nil {
+		h.again = make(map[string]wal.LSN)
+	}
+	h.again[id] = lsn
+}
+
+// logged reports whether the log has an event under one of the IDs that was left out.
+func (h *eventHead) logged(ids []string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return slices.ContainsFunc(ids, func(id string) bool { _, found := h.again[id]; return found })
 }
 
 // upTo returns the events up to an LSN.
@@ -83,22 +112,34 @@ func (h *eventHead) upTo(lsn wal.LSN) []placedEvent {
 	return list[:n]
 }
 
-// release forgets the events that upTo returned, which the chunk store has by now.
-func (h *eventHead) release(written []placedEvent) {
+// release forgets the events that upTo returned, which the chunk store has by now, and what the log up to the LSN was
+// needed for.
+func (h *eventHead) release(written []placedEvent, lsn wal.LSN) {
+	if len(written) > 0 {
+		// Who doesn't find an ID in the head any more then sees that it has to be looked up again.
+		h.changes.Add(1)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, at := range h.again {
+		if at <= lsn {
+			delete(h.again, id)
+			h.size.Add(-int64(againBytes + len(id)))
+		}
+	}
+	if len(h.again) == 0 {
+		h.again = nil // maps don't shrink
+	}
 	if len(written) == 0 {
 		return
 	}
-	// Who doesn't find an ID in the head any more then sees that it has to be looked up again.
-	h.changes.Add(1)
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	for i := range written {
 		delete(h.ids, written[i].event.ID)
 		h.size.Add(-int64(eventBytes(&written[i].event)))
 	}
 	h.list = append([]placedEvent(nil), h.list[len(written):]...)
 	if len(h.list) == 0 {
-		h.ids = nil // maps don't shrink
+		h.ids = nil
 	}
 }
 

@@ -130,23 +130,34 @@ func (db *DB) retireEvents(ctx context.Context, p pass) error {
 	}
 	before := due - int64(expiry.age)
 	before -= before % hour
-	for {
+	for flushed := false; ; {
 		begin := db.opts.Now()
 		dropped, err := db.dropEvents(expiry, before)
+		if errors.Is(err, errStillLogged) && !flushed {
+			flushed = true
+			if err := db.flushHead(false); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("drop events: %w", err)
 		}
 		if dropped < dropGroup {
 			return nil
 		}
+		flushed = false
 		if err := db.pause(ctx, p, db.opts.Now().Sub(begin)); err != nil {
 			return err
 		}
 	}
 }
 
+// errStillLogged says that the log has events that were left out for the sake of those that are to go.
+var errStillLogged = errors.New("an event was written again while it expired")
+
 // dropEvents drops a group of the oldest events, and their IDs, if they are older than before and the retention
-// is still this one. It returns how many.
+// is still this one. It returns how many. After errStillLogged, a flush makes it possible.
 func (db *DB) dropEvents(expiry *eventExpiry, before int64) (int, error) {
 	db.flush.mu.Lock() // so that none comes to the group meanwhile
 	defer db.flush.mu.Unlock()
@@ -161,6 +172,7 @@ func (db *DB) dropEvents(expiry *eventExpiry, before int64) (int, error) {
 	batch := db.chunks.NewBatch()
 	defer func() { _ = batch.Close() }()
 	var last []byte
+	var ids []string
 	dropped := 0
 	for it.First(); it.Valid() && dropped < dropGroup; it.Next() {
 		last = append(last[:0], it.Key()...)
@@ -174,6 +186,7 @@ func (db *DB) dropEvents(expiry *eventExpiry, before int64) (int, error) {
 			db.opts.Logger.Error("an event that has expired is damaged", "err", err)
 			continue
 		}
+		ids = append(ids, event.ID)
 		if err := batch.Delete(keys.AppendEventID(nil, event.ID), nil); err != nil {
 			return 0, errors.Join(err, it.Close())
 		}
@@ -184,10 +197,23 @@ func (db *DB) dropEvents(expiry *eventExpiry, before int64) (int, error) {
 	if err := batch.DeleteRange(lower, append(last, 0), nil); err != nil {
 		return 0, err
 	}
-	if err := batch.Commit(pebble.Sync); err != nil {
+	if err := db.commitDropped(batch, ids); err != nil {
 		return 0, err
 	}
-	db.events.changes.Add(1)
 	db.opts.Logger.Debug("dropped events", "events", dropped)
 	return dropped, nil
+}
+
+// commitDropped commits a batch that drops events with these IDs, while none is on its way from log to head.
+func (db *DB) commitDropped(batch *pebble.Batch, ids []string) error {
+	release := db.pipe.hold()
+	defer release()
+	if db.events.logged(ids) {
+		return errStillLogged
+	}
+	if err := batch.Commit(pebble.Sync); err != nil {
+		return err
+	}
+	db.events.changes.Add(1)
+	return nil
 }

@@ -141,7 +141,7 @@ func (db *DB) flushFrozen(at cut, frozen []head.Frozen, all bool) error {
 	f.publish()
 	db.oldest.thaw(f.oldestKept)
 	db.head.Release(f.written)
-	db.events.release(f.events)
+	db.events.release(f.events, at.lsn)
 	db.answers.release(f.answers, f.answersBefore)
 	if err := db.head.Thaw(f.kept, db.hiddenSince); err != nil {
 		return err
