@@ -65,7 +65,15 @@ func (db *DB) resolveSome(wanted []index.Wanted, list []Resolution) error {
 	// older than the dropping and its ids are checked.
 	gone := db.dropping.Load()
 	unknown := db.active.LookupAll(wanted)
-	if unknown > 0 || gone != nil {
+	if gone != nil { // only who wants one of these has to wait until they are gone
+		for i := range wanted {
+			if w := &wanted[i]; w.ID != 0 && gone.Contains(w.ID) {
+				w.ID = 0
+				unknown++
+			}
+		}
+	}
+	if unknown > 0 {
 		if err := db.resolveUnknown(wanted, list, gone); err != nil {
 			return err
 		}

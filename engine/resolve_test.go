@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/flopynet/collector/index"
 	"github.com/flopynet/collector/model"
 )
 
@@ -152,5 +155,42 @@ func TestResolveAllAtOnce(t *testing.T) {
 	}
 	if got := w.db.Stats(); got.Series != series || got.SeriesRefused != 0 {
 		t.Errorf("%d series, %d refused", got.Series, got.SeriesRefused)
+	}
+}
+
+// TestResolveWhileOthersAreDropped resolves series that stay while others go, which may take seconds: it doesn't wait for
+// that. For one that goes, it does.
+func TestResolveWhileOthersAreDropped(t *testing.T) {
+	w := newWorld(t, Options{})
+	list := []Resolution{{Name: "load", Tags: tagsOf("a")}, {Name: "load", Tags: tagsOf("b")}, {Name: "load", Tags: tagsOf("c")}}
+	if err := w.db.ResolveAll(list); err != nil {
+		t.Fatal(err)
+	}
+	w.db.resolveMu.Lock()
+	w.db.dropping.Store(index.NewSet(list[2].ID))
+	resolve := func(list []Resolution) <-chan []Resolution {
+		list, done := slices.Clone(list), make(chan []Resolution, 1)
+		go func() {
+			if err := w.db.ResolveAll(list); err != nil {
+				t.Error(err)
+			}
+			done <- list
+		}()
+		return done
+	}
+	stay, goes := resolve(list[:2]), resolve(list)
+	select {
+	case got := <-stay:
+		if got[0].ID != list[0].ID || got[1].ID != list[1].ID {
+			t.Errorf("%+v, want %+v", got, list[:2])
+		}
+	case <-time.After(time.Minute):
+		t.Error("series that stay wait for those that go") // and are found below, when those have gone
+	}
+	w.db.active.Drop(index.NewSet(list[2].ID))
+	w.db.dropping.Store(nil)
+	w.db.resolveMu.Unlock()
+	if got := <-goes; got[0].ID != list[0].ID || got[2].ID == list[2].ID || got[2].ID == 0 {
+		t.Errorf("%+v, want the first two of %+v and a new one", got, list)
 	}
 }
