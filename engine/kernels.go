@@ -8,10 +8,10 @@ import (
 
 // sumOf returns the sum of the values and what it lost to rounding, so that both together are what a sum of twice
 // the precision would be (T. Ogita, S. M. Rump and S. Oishi, "Accurate Sum and Dot Product", 2005, Algorithm 4.4).
-// It goes in four lanes, since each addition waits for the one before, and has no branches. Where an infinity is
-// among the values, or a sum is one, lost is not a number. Of nothing but numbers the sum is one too, unless
-// infinities of both signs meet.
+// It goes in four lanes, since each addition waits for the one before, and has no branches. Where a lane, or all
+// together, leave the range of floats, the sum is that of the values in their order, and lost is 0.
 func sumOf(values []float64) (sum, lost float64) {
+	all := values
 	var s0, s1, s2, s3, e0, e1, e2, e3 float64
 	for len(values) >= 4 {
 		v := values[:4:4]
@@ -38,7 +38,14 @@ func sumOf(values []float64) (sum, lost float64) {
 		lost += (sum - (t - z)) + (v - z)
 		sum = t
 	}
-	return sum, lost
+	if sum-sum == 0 {
+		return sum, lost
+	}
+	sum = 0
+	for _, v := range all {
+		sum += v
+	}
+	return sum, 0
 }
 
 // extremesOf returns the least and the greatest of at least one value, none of which is NaN; -0 is less than 0. It

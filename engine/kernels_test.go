@@ -90,6 +90,22 @@ func checkSum(t *testing.T, name string, values []float64) {
 	}
 }
 
+// TestSumOfGiants adds values that cancel each other one by one, but not in the lanes.
+func TestSumOfGiants(t *testing.T) {
+	for n := range 20 {
+		var values []float64
+		want := 0.0
+		for i := range n {
+			values = append(values, []float64{math.MaxFloat64, -math.MaxFloat64}[i%2])
+			want += values[i]
+		}
+		p := partial{}
+		if p.sum, p.sumError = sumOf(values); p.total() != want {
+			t.Errorf("the sum of %d is %v, want %v", n, p.total(), want)
+		}
+	}
+}
+
 func TestIntegerKernels(t *testing.T) {
 	r := seeded(t)
 	for n := range 300 {
