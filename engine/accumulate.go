@@ -97,7 +97,12 @@ func (a *accumulator) addRun(group int, state *seriesState, times []int64, value
 			n = beforeStale(values[:n])
 		}
 		if bucket >= 0 {
-			a.partial(group, bucket).add(a.needs, times[:n], values[:n], clean)
+			p := a.partial(group, bucket)
+			had := p.values != nil
+			p.add(a.needs, times[:n], values[:n], clean)
+			if !had && p.values != nil {
+				a.bytes += distributionBytes
+			}
 		}
 		if state != nil {
 			a.change(group, bucket, state, times[:n], values[:n])

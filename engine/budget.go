@@ -27,6 +27,8 @@ const (
 	sampleBytes  = 16
 	rowBytes     = 24
 	seriesBytes  = 512 // its tags, as they are handed out
+
+	distributionBytes = 128 // besides its values
 )
 
 func (db *DB) newBudget() *budget { return &budget{db: db, limits: db.tuned.Load().Tuning} }

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -150,5 +151,24 @@ func TestQueryBytesAreAbout(t *testing.T) {
 		if err := db.Reconfigure(tuning); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestPercentileBytesOfManyBuckets holds that what a bucket keeps besides its values counts, too.
+func TestPercentileBytesOfManyBuckets(t *testing.T) {
+	const samples = 20_000
+	db, s := budgetDB(t, 1, samples, Options{Workers: 1})
+	request := AggregateRequest{Selection: s, Functions: []Function{{Kind: Quantile, Quantile: 0.5}}}
+	for i := range int64(samples + 1) {
+		request.Edges = append(request.Edges, worldStart+i*1e6)
+	}
+	tuning := db.Tuning()
+	tuning.MaxQueryBytes = samples * int64(reflect.TypeFor[partial]().Size()+reflect.TypeFor[distribution]().Size()+8)
+	if err := db.Reconfigure(tuning); err != nil {
+		t.Fatal(err)
+	}
+	_, err := db.Aggregate(t.Context(), request)
+	if exceeded, _ := errors.AsType[*LimitError](err); exceeded == nil || exceeded.Limit != "query.max_bytes" {
+		t.Errorf("with at most %d bytes: %v", tuning.MaxQueryBytes, err)
 	}
 }

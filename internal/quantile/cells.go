@@ -132,6 +132,7 @@ func divide(out []float64, pieces [][]float64, ranks []int, workers int, d divid
 		var found [][]float64
 		for w := range gathered {
 			found = append(found, gathered[w][i])
+			gathered[w][i] = nil // so that they are not kept beside what comes of them
 		}
 		for j := range t.ranks {
 			t.ranks[j] -= t.before
