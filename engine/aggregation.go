@@ -178,9 +178,6 @@ func (t *workerTask) step(ctx context.Context, class int, s step) (err error) {
 		return err
 	}
 	t.explain.Tiers[s.tier] = true
-	if !s.exact {
-		t.q.inexact.Store(true)
-	}
 	for i := t.begin; i < t.end && err == nil; i++ {
 		if t.pin.classes != nil && t.pin.classes[i] != class {
 			continue

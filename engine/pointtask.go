@@ -43,6 +43,9 @@ func (t *workerTask) addPoints(r *tierReader, i int, from, to int64) error {
 	lo, hi := pointsIn(r.columns.Starts, from, to)
 	t.explain.Points[r.step.tier] += hi - lo
 	t.read += int64(hi - lo)
+	if hi > lo && !r.step.exact { // a plan takes whole partitions for hours in which a series may have nothing
+		t.q.inexact.Store(true)
+	}
 	t.out.addPoints(t.groupOf[i], t.state(i), r.step.tier, &r.columns, lo, hi)
 	if !t.out.needs.sketch {
 		return nil

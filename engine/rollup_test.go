@@ -327,3 +327,21 @@ func TestRollupDelay(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsExact asks for a range that begins within an hour of a day without samples, in a month that has points:
+// that there is nothing is known for certain.
+func TestNothingIsExact(t *testing.T) {
+	w := newWorld(t, Options{MinChunkSamples: 1})
+	w.sample("load", "a", worldStart, 1)
+	w.sample("load", "a", worldStart+2*day, 2)
+	w.setNow(worldStart + 4*day)
+	w.maintain()
+	request := AggregateRequest{Functions: []Function{{Kind: Sum}}}
+	request.Matchers = []*model.Matcher{model.EqualMatcher(model.NameKey, "load")}
+	request.From, request.To = worldStart+day+1, worldStart+3*day
+	request.Edges = []int64{request.From, request.To}
+	result := w.ask(request)
+	if !result.Exact || len(result.Groups) != 1 || result.Groups[0].Values[0] != 2 {
+		t.Errorf("%+v", result)
+	}
+}
