@@ -38,6 +38,9 @@ const DefaultSource = "default"
 const (
 	maxSamples = 1_000_000
 	maxSymbols = 4_000_000
+
+	// maxLabelBytes bounds what is put together of symbols, in V2: two bytes of references stand for up to 1,300.
+	maxLabelBytes = 1 << 30
 )
 
 // ScratchBytes estimates the memory that decoding takes beside a body of so many bytes, in bytes, if it
@@ -75,6 +78,7 @@ type Decoder struct {
 	given    []familyUnit
 	units    []pendingUnit
 	symbols  []span // of the body, in V2
+	labelled int    // bytes of labels put together, in V2
 
 	// What is known of the series at hand.
 	index      int // in the request
@@ -119,8 +123,8 @@ func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
 func (d *Decoder) Restrict(permit func(source string) bool) { d.permit = permit }
 
 // Decode empties the batch and fills it with the samples of a body. Faults of series are in the report. The error
-// is a *SyntaxError if the body is bad as a whole, an *engine.LimitError if it has too many samples or symbols, or
-// else one of the resolver's; the batch is then empty.
+// is a *SyntaxError if the body is bad as a whole, an *engine.LimitError if it has too many samples, symbols or
+// bytes of labels, or else one of the resolver's; the batch is then empty.
 //
 // After the batch has been written, call Commit. When writing it fails with engine.ErrStaleSeries, decode the
 // body once more.
@@ -158,7 +162,7 @@ func (d *Decoder) reset() {
 	d.batch.ResolvedAt(d.table.Epoch())
 	d.report.reset()
 	d.given, d.units = clearSlice(d.given), clearSlice(d.units)
-	d.checked, d.index, d.metadata, d.lastSlot = false, 0, 0, rawcache.NoSlot
+	d.checked, d.index, d.metadata, d.labelled, d.lastSlot = false, 0, 0, 0, rawcache.NoSlot
 	d.last, d.checkedClass, d.permitted = nil, nil, ""
 }
 

@@ -181,6 +181,13 @@ func TestLimits(t *testing.T) {
 	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Max != maxSymbols {
 		t.Errorf("symbols: %v", err)
 	}
+	labels := bytes.Repeat([]byte{1, 2}, maxLabels) // two bytes of the message stand for a kilobyte
+	series := message(5, message(1, labels, 2, point(testMS, 1)))
+	body := append(message(4, "", 4, "a", 4, strings.Repeat("v", model.MaxTagValueBytes)), bytes.Repeat(series, maxLabelBytes/len(labels)/model.MaxTagValueBytes*2+1)...)
+	_, err = d.Decode(body, V2, &batch)
+	if limit, ok := errors.AsType[*engine.LimitError](err); !ok || limit.Max != maxLabelBytes {
+		t.Errorf("labels: %v", err)
+	}
 	if len(resolver.series) != 0 || batch.Len() != 0 {
 		t.Errorf("%d series, %d samples", len(resolver.series), batch.Len())
 	}

@@ -92,6 +92,9 @@ func (d *Decoder) seriesV2(message []byte) error {
 		message = next
 	}
 	d.scratch = labels.text
+	if d.labelled += len(labels.text); d.labelled > maxLabelBytes {
+		return &engine.LimitError{Limit: "bytes of labels of a request", Max: maxLabelBytes, Advice: "send the series in several requests"}
+	}
 	if err := labels.finish(); err != nil {
 		bad = err
 	}
