@@ -53,6 +53,14 @@ type Extent struct {
 	Found       bool
 }
 
+// widen makes room for two samples.
+func (e *Extent) widen(first, last int64) {
+	if !e.Found {
+		*e = Extent{First: first, Last: last, Found: true}
+	}
+	e.First, e.Last = min(e.First, first), max(e.Last, last)
+}
+
 // Page says which part of a list is wanted: at most Limit entries behind After, or from the start if that is
 // zero.
 type Page struct {
@@ -139,7 +147,12 @@ func (db *DB) Names(ctx context.Context, s Selection, page Page) (*List[NameEntr
 		if err != nil {
 			return nil, err
 		}
-		spans, err := c.spansOf(shown)
+		unsure := index.NewSet()
+		for i := range list.Entries {
+			e := &list.Entries[i]
+			e.Extent = c.inHead(e.matching, unsure)
+		}
+		spans, err := c.spansOf(shown, unsure)
 		if err != nil {
 			return nil, err
 		}
@@ -149,8 +162,8 @@ func (db *DB) Names(ctx context.Context, s Selection, page Page) (*List[NameEntr
 			if e.Unit, err = db.unitOf(ids); err != nil {
 				return nil, err
 			}
-			extents, err := c.extents(ctx, spans, e.Name, ids, true)
-			if err != nil {
+			extents := []Extent{e.Extent}
+			if err := c.extents(ctx, spans, e.Name, ids, true, extents); err != nil {
 				return nil, err
 			}
 			e.Extent, e.matching = extents[0], nil
@@ -220,7 +233,8 @@ func (db *DB) SeriesList(ctx context.Context, s Selection, page Page) (*List[Ser
 		if err != nil {
 			return nil, err
 		}
-		spans, err := c.spansOf(index.NewSet(ids...))
+		shown := index.NewSet(ids...)
+		spans, err := c.spansOf(shown, shown)
 		if err != nil {
 			return nil, err
 		}
@@ -240,8 +254,8 @@ func (db *DB) SeriesList(ctx context.Context, s Selection, page Page) (*List[Ser
 
 // fill completes the entries of series of one metric.
 func (c *catalogue) fill(ctx context.Context, spans []span, entries []SeriesEntry, ids []model.SeriesID) error {
-	extents, err := c.extents(ctx, spans, entries[0].Name, ids, false)
-	if err != nil {
+	extents := make([]Extent, len(ids))
+	if err := c.extents(ctx, spans, entries[0].Name, ids, false, extents); err != nil {
 		return err
 	}
 	series, err := c.db.describe(ids)

@@ -61,7 +61,7 @@ func (m *metamorphic) checkCatalogue(selection Selection) {
 		}
 	}
 	for identity, extent := range got {
-		if extent != want[identity] && (!optional[identity] || extent.Found) {
+		if extent.Found && extent != want[identity] || !extent.Found && !optional[identity] {
 			m.fail("%v lists %q with %+v, want %+v", selection, identity, extent, want[identity])
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -56,6 +57,119 @@ func TestCatalogueForgets(t *testing.T) {
 	list, err := w.db.SeriesList(context.Background(), Selection{From: model.MinTime, To: model.MaxTime}, Page{Limit: 100})
 	if err != nil || list.Total != 11 {
 		t.Errorf("%d series are listed at the end, want 11: six and six and one, without two; %v", list.Total, err)
+	}
+}
+
+// TestCatalogueOfTheHead follows series that are in the head alone, where the ends of a series are known without its
+// samples: beside stale markers, corrections, deletes, retention and ranges that cut, a look at the samples is due.
+func TestCatalogueOfTheHead(t *testing.T) {
+	w := newWorld(t, Options{Retention: RetentionPolicy{Default: Retention{Raw: 3 * testDay, FiveMinutes: 3 * testDay, Hour: 3 * testDay}}})
+	w.setNow(worldStart + hour)
+	check := func(when string) {
+		t.Helper()
+		w.note("%s", when)
+		w.random = rand.New(rand.NewPCG(1, 2))
+		defer func() { w.random = nil }() // maintain does as it is told without
+		w.checkCatalogue(Selection{From: model.MinTime, To: model.MaxTime})
+		w.checkCatalogue(Selection{From: worldStart, To: worldStart + hour})
+		w.checkCatalogue(Selection{From: worldStart + hour, To: worldStart + day})
+	}
+	stale := math.Float64frombits(0x7ff0000000000002) // Prometheus' marker
+	for _, host := range []string{"whole", "ended", "begun", "corrected", "deleted", "headless", "tailless"} {
+		w.fill("cpu", host, worldStart, worldStart+2*hour, time.Minute, number)
+	}
+	check("whole")
+	w.sample("cpu", "ended", worldStart+2*hour, stale)
+	w.sample("cpu", "begun", worldStart, stale)
+	w.sample("cpu", "begun", worldStart+int64(time.Minute), stale)
+	w.sample("cpu", "corrected", worldStart, 1)
+	w.sample("cpu", "corrected", worldStart-hour, 1)
+	w.sample("memory", "a", worldStart, stale)
+	check("marked")
+	w.remove("cpu", "deleted", model.MinTime, model.MaxTime)
+	w.remove("cpu", "headless", worldStart, worldStart+hour)
+	w.remove("cpu", "tailless", worldStart+hour, worldStart+day)
+	check("deleted")
+	w.sample("cpu", "deleted", worldStart+hour/2, 1)
+	w.sample("cpu", "recent", worldStart+2*day, 1)
+	w.sample("cpu", "whole", worldStart+2*day, 1)
+	check("written again")
+	thaw := w.freeze()
+	w.remove("cpu", "ended", model.MinTime, model.MaxTime)
+	w.remove("cpu", "recent", model.MinTime, model.MaxTime)
+	w.remove("cpu", "begun", worldStart, worldStart+hour)
+	w.sample("cpu", "ended", worldStart+hour/2, 1)
+	w.sample("cpu", "corrected", worldStart+hour, 1)
+	check("deleted and written while it was frozen")
+	thaw()
+	check("thawed")
+	w.setNow(worldStart + 3*day + hour)
+	check("cut by retention")
+	w.setNow(worldStart + 4*day)
+	check("hidden by retention")
+}
+
+// freeze does with the head what a flush begins with; what it returns, what a flush that failed ends with.
+func (w *world) freeze() (thaw func()) {
+	w.t.Helper()
+	var ids []model.SeriesID
+	barrier := commits.Get().(*commit)
+	barrier.barrier = func(c cut) {
+		for _, frozen := range w.db.head.Freeze(w.db.period(), uint64(c.lsn)) {
+			ids = append(ids, frozen.ID)
+		}
+	}
+	if err := w.db.pipe.submit(barrier); err != nil {
+		w.t.Fatal(err)
+	}
+	return func() {
+		if err := w.db.head.Thaw(ids, w.db.hiddenSince); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// TestCatalogueTakesNoViews counts what the lists over all time allocate beside what series of the head: hardly more
+// for many than for few, though a view of one alone takes several objects.
+func TestCatalogueTakesNoViews(t *testing.T) {
+	const few, many = 100, 3000
+	all, page := Selection{From: model.MinTime, To: model.MaxTime}, Page{Limit: 10}
+	allocations := func(count int) map[string]float64 {
+		db := mustOpen(t, Options{FS: vfs.NewMem(), MaintainInterval: -1})
+		defer closeDB(t, db)
+		var batch Batch
+		for i := range count {
+			id, err := db.Resolve(fmt.Sprint("metric_", i%5), model.Tags{{Key: "host", Value: fmt.Sprint(i % 7)}, {Key: "number", Value: fmt.Sprint(i)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for k := range int64(20) {
+				batch.Add(id, worldStart+k*int64(time.Minute), float64(i))
+			}
+		}
+		if err := db.Write(&batch); err != nil {
+			t.Fatal(err)
+		}
+		took := make(map[string]float64)
+		for name, list := range map[string]func() (int, error){
+			"names":  func() (int, error) { l, err := db.Names(t.Context(), all, page); return l.Total, err },
+			"values": func() (int, error) { l, err := db.Values(t.Context(), all, "host", page); return l.Total, err },
+			"series": func() (int, error) { l, err := db.SeriesList(t.Context(), all, page); return l.Total, err },
+		} {
+			want := map[string]int{"names": 5, "values": 7, "series": count}[name]
+			took[name] = testing.AllocsPerRun(3, func() {
+				if total, err := list(); err != nil || total != want {
+					t.Errorf("%s: %d are listed, want %d; %v", name, total, want, err)
+				}
+			})
+		}
+		return took
+	}
+	beside := allocations(few)
+	for name, n := range allocations(many) {
+		if more := n - beside[name]; more > (many-few)/2 {
+			t.Errorf("%s: %v objects are allocated for %d series, %v for %d", name, n, many, beside[name], few)
+		}
 	}
 }
 

@@ -7,18 +7,22 @@ import (
 	"slices"
 
 	"github.com/flopynet/collector/index"
+	"github.com/flopynet/collector/internal/head"
 	"github.com/flopynet/collector/internal/rollup"
 	"github.com/flopynet/collector/model"
 )
 
 // catalogue is what matchers found in a range, and which of it really has samples there. Postings say so where
 // they can: those of a partition that lies in the range as a whole, and of which neither retention nor a
-// delete hides anything. The samples of the others are looked at.
+// delete hides anything. So does the head, by when a series' first and last samples in it are. The samples of
+// the others are looked at.
 type catalogue struct {
 	db        *DB
 	selection Selection
 	*matched
-	live *index.Set // the series that have samples in the range
+	live    *index.Set // the series that have samples in the range
+	deleted *index.Set // those of which a delete may hide something in the range
+	floor   int64      // from which on retention hides no raw sample
 }
 
 // catalogued calls list with what a selection finds.
@@ -41,9 +45,13 @@ func catalogued[T any](ctx context.Context, db *DB, s Selection, list func(*cata
 
 // match finds the series that match, and those of them that are live.
 func (c *catalogue) match(ctx context.Context) (err error) {
-	c.live = index.NewSet()
+	c.live, c.deleted = index.NewSet(), index.NewSet()
 	tombstones := touching(c.db.tombstones.all(), c.selection.From, c.selection.To)
+	for _, t := range tombstones {
+		c.deleted.Or(t.series)
+	}
 	floors := c.db.expiry.load().highestFloors(c.db.opts.Now().UnixNano())
+	c.floor = floors[model.TierRaw]
 	c.matched, err = c.db.match(ctx, c.selection, func(where index.Place, series *index.Set) {
 		from, to := boundsOf(where)
 		if from < max(c.selection.From, floors[where.Tier]) || to > c.selection.To {
@@ -59,6 +67,12 @@ func (c *catalogue) match(ctx context.Context) (err error) {
 	}
 	doubtful := c.series.Clone()
 	doubtful.AndNot(c.live)
+	for id := range doubtful.All() {
+		if ends, ok := c.ends(id); ok && (c.shows(ends.First) || c.shows(ends.Last)) {
+			c.live.Add(id)
+		}
+	}
+	doubtful.AndNot(c.live)
 	if doubtful.IsEmpty() {
 		return nil
 	}
@@ -68,9 +82,35 @@ func (c *catalogue) match(ctx context.Context) (err error) {
 	return nil
 }
 
+// ends returns when a series' first and last samples in the head are, if it can be told without looking at them.
+func (c *catalogue) ends(id model.SeriesID) (ends head.Ends, ok bool) {
+	if c.deleted.Contains(id) {
+		return head.Ends{}, false
+	}
+	return c.db.head.Ends(id)
+}
+
+// shows reports whether a time is in the range and retention hides no raw sample of it.
+func (c *catalogue) shows(at int64) bool {
+	return at >= max(c.selection.From, c.floor) && at < c.selection.To
+}
+
+// inHead returns when the first and the last of all samples that the head has of the series were, and adds those
+// to unsure of which it can't be told without looking at them, or that the head doesn't have.
+func (c *catalogue) inHead(series, unsure *index.Set) (together Extent) {
+	for id := range series.All() {
+		if ends, ok := c.ends(id); ok && c.shows(ends.First) && c.shows(ends.Last) {
+			together.widen(ends.First, ends.Last)
+		} else {
+			unsure.Add(id)
+		}
+	}
+	return together
+}
+
 // resolve looks for a sample of each of the series.
 func (c *catalogue) resolve(ctx context.Context, doubtful *index.Set) error {
-	spans, err := c.spansOf(doubtful)
+	spans, err := c.spansOf(doubtful, doubtful)
 	if err != nil {
 		return err
 	}
@@ -119,11 +159,11 @@ type span struct {
 	series   *index.Set
 }
 
-// spansOf returns the spans in which series within may have samples, in the order of their beginnings. Those
-// of points overlap those of samples. As in match, the head comes first: the snapshot there is may be older
-// than a flush that has emptied the head since.
-func (c *catalogue) spansOf(within *index.Set) (spans []span, err error) {
-	days := c.headDays(within)
+// spansOf returns the spans in which series within may have stored samples, and those of unsure samples in the
+// head, in the order of their beginnings. Those of points overlap those of samples. As in match, the head comes
+// first: the snapshot there is may be older than a flush that has emptied the head since.
+func (c *catalogue) spansOf(within, unsure *index.Set) (spans []span, err error) {
+	days := c.headDays(unsure)
 	snapshot := c.db.chunks.NewSnapshot()
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	for _, where := range c.db.postingsIn(c.selection.From, c.selection.To) {
@@ -173,13 +213,9 @@ func (c *catalogue) headDays(within *index.Set) map[model.Partition]*index.Set {
 	return days
 }
 
-// extents returns when the first and the last sample of series of one metric were: of each, or together of
-// all. It looks from either end of the range until it has found them.
-func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids []model.SeriesID, together bool) ([]Extent, error) {
-	found := make([]Extent, len(ids))
-	if together {
-		found = found[:1]
-	}
+// extents widens found to when the first and the last sample of series of one metric were: of each, or together
+// of all. It looks from either end of the range until it has found them.
+func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids []model.SeriesID, together bool, found []Extent) error {
 	var left []span // of which not all has been seen
 	for _, s := range spans {
 		all := true
@@ -189,7 +225,7 @@ func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids 
 			return wanted
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if !all {
 			left = append(left, s)
@@ -200,10 +236,10 @@ func (c *catalogue) extents(ctx context.Context, spans []span, name string, ids 
 	for _, s := range spans {
 		err := c.look(ctx, s, name, ids, together, found, func(e Extent) bool { return e.Found && e.Last < s.to-1 })
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // look widens the extents of those series that want says true of by what they have in a span.
@@ -237,11 +273,7 @@ func (c *catalogue) look(ctx context.Context, s span, name string, ids []model.S
 		if len(pages) == 0 || len(pages[0]) == 0 || pages[0][0].count == 0 {
 			continue
 		}
-		p, e := &pages[0][0], &extents[i]
-		if !e.Found {
-			*e = Extent{First: p.firstTime, Last: p.lastTime, Found: true}
-		}
-		e.First, e.Last = min(e.First, p.firstTime), max(e.Last, p.lastTime)
+		extents[i].widen(pages[0][0].firstTime, pages[0][0].lastTime)
 	}
 	return nil
 }

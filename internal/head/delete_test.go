@@ -1,6 +1,7 @@
 package head
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -53,6 +54,7 @@ type lifecycle struct {
 	lsn      uint64
 	frozenAt uint64
 	isFrozen bool
+	stales   bool // there are stale markers among what is written
 	clock    int64
 
 	current, frozen [lifecycleSeries + 1]map[int64]uint64
@@ -61,7 +63,7 @@ type lifecycle struct {
 const lifecycleSeries = 12
 
 func newLifecycle(t *testing.T, seed uint64) *lifecycle {
-	l := &lifecycle{t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 2)), head: New(), clock: 3 * day}
+	l := &lifecycle{t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 2)), head: New(), stales: seed%2 == 0, clock: 3 * day}
 	l.appliers = l.head.Appliers(1 + l.random.IntN(4))
 	for i := range l.current {
 		l.current[i], l.frozen[i] = map[int64]uint64{}, map[int64]uint64{}
@@ -85,6 +87,9 @@ func (l *lifecycle) apply() {
 		}
 		id := model.SeriesID(1 + l.random.IntN(1+l.random.IntN(lifecycleSeries)))
 		value := math.Float64frombits(l.random.Uint64())
+		if l.stales && l.random.IntN(100) == 0 {
+			value = math.Float64frombits(0x7ff0000000000002) // Prometheus' marker
+		}
 		ids, times, values = append(ids, id), append(times, at), append(values, value)
 		l.current[id][at] = math.Float64bits(value)
 	}
@@ -217,12 +222,30 @@ func (l *lifecycle) check(what string) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			l.t.Fatalf("seed %d, after %s, series %d: (-model +head)\n%s", l.seed, what, id, diff)
 		}
+		l.checkEnds(what, id)
 		if l.head.Has(id) != (len(want) > 0) {
 			l.t.Fatalf("seed %d, after %s: Has(%d) is %v", l.seed, what, id, l.head.Has(id))
 		}
 	}
 	if l.head.Samples() != held {
 		l.t.Fatalf("seed %d, after %s: the head counts %d samples, views show %d", l.seed, what, l.head.Samples(), held)
+	}
+}
+
+// checkEnds compares the first and the last sample with the model's. Only stale markers excuse that the head can't tell.
+func (l *lifecycle) checkEnds(what string, id model.SeriesID) {
+	l.t.Helper()
+	merged := maps.Clone(l.frozen[id])
+	maps.Copy(merged, l.current[id])
+	want := Ends{math.MaxInt64, math.MinInt64}
+	for at, value := range merged {
+		if !model.IsStale(math.Float64frombits(value)) {
+			want.widen(at, at)
+		}
+	}
+	got, ok := l.head.Ends(id)
+	if ok && got != want || !ok && len(merged) > 0 && !l.stales {
+		l.t.Fatalf("seed %d, after %s, series %d: the ends are %v, %v, want %v", l.seed, what, id, got, ok, want)
 	}
 }
 
