@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"sort"
 
 	"github.com/flopynet/collector/internal/chunk"
@@ -118,6 +119,20 @@ func (a *accumulator) addScaled(group int, s *chunk.Scaled, from, to int64) {
 		bucket := a.bucketOf(scaledTime(s, at))
 		next := scaledBefore(s, at, min(a.edges[bucket+1], to))
 		a.partial(group, bucket).addScaled(a.needs, s, at, next)
+		at = next
+	}
+}
+
+// addRegular is addScaled for the values of a block without NaN, its samples being step apart.
+func (a *accumulator) addRegular(group int, h chunk.Header, step int64, values []float64, from, to int64) {
+	of, _ := h.Aggregate()
+	bound := max(math.Abs(of.Min), math.Abs(of.Max))
+	at := regularBefore(h.MinTime, step, len(values), from)
+	for end := regularBefore(h.MinTime, step, len(values), to); at < end; {
+		first := h.MinTime + int64(at)*step
+		bucket := a.bucketOf(first)
+		next := regularBefore(h.MinTime, step, end, a.edges[bucket+1])
+		a.partial(group, bucket).addRegular(a.needs, first, h.MinTime+int64(next-1)*step, values[at:next], bound)
 		at = next
 	}
 }

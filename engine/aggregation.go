@@ -229,7 +229,7 @@ func (t *workerTask) cluster(cluster merge.Cluster, group int, state *seriesStat
 	clean := false
 	if alone {
 		if _, clean = block.Header().Aggregate(); clean && t.out.needs.scaledServes() {
-			if done, err := t.scaledBlock(block, group, from, to); done || err != nil {
+			if done, err := t.plainBlock(block, group, from, to); done || err != nil {
 				return err
 			}
 		}

@@ -36,19 +36,28 @@ func (db *DB) giveBuffers(b buffers) {
 	}
 }
 
-// scaled takes in a block by the integers that its values are made of, if they are, which takes half as long as by
-// the values. done is false if nothing was taken in.
-func (t *workerTask) scaledBlock(block chunk.Block, group int, from, to int64) (done bool, err error) {
+// plainBlock takes in a block without NaN for what a header could serve: by the integers that its values are made of, if
+// they are, which takes half as long as by the values, or else without writing out its times, if they are regular. done
+// is false if nothing was taken in.
+func (t *workerTask) plainBlock(block chunk.Block, group int, from, to int64) (done bool, err error) {
 	if done, err = block.DecodeScaled(&t.scaled, to); err != nil {
 		return false, errors.Join(ErrCorrupt, err)
 	}
-	if !done {
-		return false, nil
+	if done {
+		t.out.addScaled(group, &t.scaled, from, to)
+	} else {
+		var step int64
+		if t.values, step, done, err = block.DecodeRegular(t.values[:0]); err != nil {
+			return false, errors.Join(ErrCorrupt, err)
+		}
+		if !done {
+			return false, nil
+		}
+		t.out.addRegular(group, block.Header(), step, t.values, from, to)
 	}
 	t.explain.ChunksRead++
 	t.explain.SamplesDecoded += block.Count()
 	t.read += int64(block.Count())
-	t.out.addScaled(group, &t.scaled, from, to)
 	return true, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/flopynet/collector/internal/chunk"
 )
 
 // seeded returns a source of random numbers and prints its seed.
@@ -19,6 +21,7 @@ func seeded(t *testing.T) *rand.Rand {
 
 // drawings are kinds of values that sums and extremes may go wrong at.
 var drawings = map[string]func(r *rand.Rand) float64{
+	"positive":   func(r *rand.Rand) float64 { return math.Exp(r.NormFloat64() * 4) },
 	"walk":       func(r *rand.Rand) float64 { return math.Round(r.Float64()*1e4) / 100 },
 	"magnitudes": func(r *rand.Rand) float64 { return math.Copysign(math.Exp(r.NormFloat64()*30), r.NormFloat64()) },
 	"cancelling": func(r *rand.Rand) float64 { return math.Copysign(1e17+float64(r.IntN(100)), r.NormFloat64()) },
@@ -61,6 +64,83 @@ func TestKernelsAreAsNaiveOnes(t *testing.T) {
 				t.Fatalf("%s: extremes of %v are %v and %v", name, numbers, low, high)
 			}
 			checkSum(t, name, numbers)
+			bound := max(math.Abs(low), math.Abs(high))
+			checkSumWithin(t, name, numbers, bound)
+			checkSumWithin(t, name, numbers, bound*math.Exp(r.Float64()*20))
+		}
+	}
+}
+
+// checkSumWithin compares with the exact sum before the last rounding.
+func checkSumWithin(t *testing.T, name string, values []float64, bound float64) {
+	t.Helper()
+	sum, lost := sumWithin(values, bound)
+	if slices.ContainsFunc(values, func(v float64) bool { return math.IsInf(v, 0) }) || math.IsInf(sum, 0) {
+		wantSum, wantLost := sumOf(values)
+		if math.Float64bits(sum) != math.Float64bits(wantSum) || math.Float64bits(lost) != math.Float64bits(wantLost) {
+			t.Fatalf("%s: the sum of %v is %v + %v, want %v + %v", name, values, sum, lost, wantSum, wantLost)
+		}
+		return
+	}
+	want, magnitudes := exactSum(values)
+	off := new(big.Float).SetPrec(4000).SetFloat64(sum)
+	off.Sub(off.Add(off, big.NewFloat(lost)), want)
+	n2 := float64(len(values) * len(values))
+	bounds := new(big.Float).Mul(new(big.Float).Abs(want), big.NewFloat(n2*0x1p-98))
+	bounds.Add(bounds, new(big.Float).Mul(magnitudes, big.NewFloat(n2*0x1p-106)))
+	if off.Abs(off).Cmp(bounds) > 0 {
+		t.Fatalf("%s: the sum of %v within %v is %v + %v, want %v", name, values, bound, sum, lost, want)
+	}
+}
+
+// TestSumWithinOfManyValues goes to as many as a chunk has, all of them as large as the bound or nearly so.
+func TestSumWithinOfManyValues(t *testing.T) {
+	r := seeded(t)
+	for _, sign := range []float64{1, -1} {
+		values := make([]float64, chunk.MaxSamples)
+		for i := range values {
+			values[i] = sign * (1 - r.Float64()*r.Float64()*0x1p-20)
+		}
+		checkSumWithin(t, "many", values, 1)
+	}
+}
+
+// TestAddRegular compares with samples whose times are written out.
+func TestAddRegular(t *testing.T) {
+	r := seeded(t)
+	n := needsOf([]Function{{Kind: Avg}, {Kind: Min}, {Kind: Max}, {Kind: Count}, {Kind: First}, {Kind: Last}}, false)
+	for range 500 {
+		first, step := 1000+r.Int64N(1000), 1+r.Int64N(9)
+		times, values := make([]int64, 2+r.IntN(300)), []float64(nil)
+		for i := range times {
+			times[i] = first + int64(i)*step
+			values = append(values, r.NormFloat64()+1)
+		}
+		block, err := chunk.Open(nil, chunk.Encode(nil, nil, times, values))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request := AggregateRequest{Edges: []int64{500}}
+		for request.Edges[len(request.Edges)-1] < 7000 {
+			request.Edges = append(request.Edges, request.Edges[len(request.Edges)-1]+1+r.Int64N(200))
+		}
+		request.From, request.To = first+r.Int64N(400)-200, first+r.Int64N(3000)
+		got, want := newAccumulator(&request, 1, n), newAccumulator(&request, 1, n)
+		got.addRegular(0, block.Header(), step, values, request.From, request.To)
+		for i, at := range times {
+			if at >= request.From && at < request.To {
+				want.partial(0, want.bucketOf(at)).add(n, times[i:i+1], values[i:i+1], true)
+			}
+		}
+		for bucket := range len(request.Edges) - 1 {
+			a, b := *got.partial(0, bucket), *want.partial(0, bucket)
+			if math.Abs(a.total()-b.total()) > 1e-15*float64(b.count) {
+				t.Fatalf("bucket %d of %v has the sum %v, want %v", bucket, request.Edges, a.total(), b.total())
+			}
+			a.sum, a.sumError, b.sum, b.sumError = 0, 0, 0, 0
+			if a != b {
+				t.Fatalf("bucket %d of %v is %+v, want %+v", bucket, request.Edges, a, b)
+			}
 		}
 	}
 }

@@ -148,6 +148,24 @@ func (p *partial) addScaled(n needs, s *chunk.Scaled, begin, end int) {
 	p.finite += int64(len(integers))
 }
 
+// addRegular is add for values of which none is NaN or of a larger magnitude than bound, and for what a header could
+// serve. The first is at begin, the last at end.
+func (p *partial) addRegular(n needs, begin, end int64, values []float64, bound float64) {
+	if n.columns&rollup.WantEnds != 0 {
+		p.addEnds(begin, values[0], end, values[len(values)-1])
+	}
+	p.count += int64(len(values))
+	if n.columns&rollup.WantSums != 0 {
+		sum, lost := sumWithin(values, bound)
+		p.addSum(sum)
+		p.sumError += lost
+	}
+	if n.columns&(rollup.WantMins|rollup.WantMaxs) != 0 {
+		p.addExtremes(extremesOf(values))
+	}
+	p.finite += int64(len(values))
+}
+
 // addExtremes compares the extremes of samples that are not in finite yet.
 func (p *partial) addExtremes(low, high float64) {
 	if p.finite == 0 {

@@ -39,6 +39,9 @@ func requireSound(t *testing.T, block Block) {
 	} else if ok {
 		requireScaled(t, "any bytes", &scaled, times, values, model.MaxTime+1)
 	}
+	if _, _, ok, err := block.DecodeRegular(nil); ok || err != nil {
+		requireRegular(t, block, true)
+	}
 }
 
 func FuzzOpen(f *testing.F) {

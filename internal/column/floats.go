@@ -154,7 +154,10 @@ type floatReader struct {
 
 // nextFloats decodes the next len(dst) floats, a block.
 func (r *floatReader) nextFloats(dst []float64) error {
-	if r.mode == modeDelta && !r.bits {
+	switch {
+	case r.mode == modeDelta && r.bits:
+		return r.nextBits(dst)
+	case r.mode == modeDelta:
 		return r.nextDecimals(dst)
 	}
 	integers := r.integers[:len(dst)]
@@ -185,6 +188,22 @@ func (r *floatReader) nextDecimals(dst []float64) error {
 			last += residual + add
 			dst[i] = s.float(last)
 		}
+	}
+	r.last = last
+	return nil
+}
+
+// nextBits is nextDecimals for the usual column of floats that are no decimals.
+func (r *floatReader) nextBits(dst []float64) error {
+	residuals, add, err := r.block(len(dst))
+	if err != nil {
+		return err
+	}
+	dst = dst[:len(residuals)]
+	last := r.last
+	for i, residual := range residuals {
+		last += residual + add
+		dst[i] = math.Float64frombits(uint64(last))
 	}
 	r.last = last
 	return nil
