@@ -29,39 +29,57 @@ const (
 	// maxEntryBytes is the length of labels above which a series is not cached.
 	maxEntryBytes = 4 << 10
 
-	// entryOverhead is what an entry takes beside its texts.
-	entryOverhead = 112
+	// entryOverhead is what an entry takes beside its texts: a node and a slot with its guess.
+	entryOverhead = 64 + 16
 
-	// An entry whose second text is also its predecessor's counts a small part of it only. So if of many that share
-	// one text a few alone are left, the cache takes up to three times what it counts where that text has 400 bytes, and
-	// up to seven times with the longest.
+	// textOverhead is what a text takes beside its bytes.
+	textOverhead = 16
+
+	// An entry counts only a small part of a text that it has from another. So if of many that share one text a few
+	// alone are left, the cache takes up to three times what it counts where that text has 200 bytes, and up to seven times
+	// with the longest.
 	sharedPart = 8
 )
 
 // entry is a series as it was written: its labels as in a message of version 1, in two parts. The first is the first
-// label, which is the name of the metric as a rule; the second, all others, is mostly that of the series before.
+// label, which is the name of the metric as a rule; the second, all others, is mostly that of the series before. Texts
+// are pointers so that a node takes one line of a processor's cache.
 type entry struct {
-	first, others string
-	shared        bool   // another entry counts the bytes of others
-	families      uint32 // the generation of the families in which the unit was looked for
-	id            model.SeriesID
+	first, others *string
+	unit          *string // that the engine is known to have; nil: none is
 	class         *engine.RetentionClass
-	unit          string // that the engine is known to have; "": none is
+	id            model.SeriesID
+	families      uint32 // the generation of the families in which the unit was looked for
+
+	// Another entry counts the bytes of the text.
+	firstShared, othersShared bool
 }
 
 func (e *entry) size() int64 {
-	others := len(e.others)
-	if e.shared {
-		others /= sharedPart
-	}
-	return int64(entryOverhead + len(e.first) + others + len(e.unit))
+	return int64(entryOverhead + textSize(e.first, e.firstShared) + textSize(e.others, e.othersShared) + len(e.unitText()))
 }
 
-func (e *entry) length() int { return len(e.first) + len(e.others) }
+func textSize(text *string, shared bool) int {
+	if shared {
+		return (textOverhead + len(*text)) / sharedPart
+	}
+	return textOverhead + len(*text)
+}
+
+func (e *entry) length() int { return len(*e.first) + len(*e.others) }
+
+// unitText is the unit that the engine is known to have, "" if none is.
+func (e *entry) unitText() string {
+	if e.unit == nil {
+		return ""
+	}
+	return *e.unit
+}
 
 // isOf reports whether an entry has these labels.
 func (e *entry) isOf(labels []byte) bool {
-	return len(labels) == e.length() && string(labels[:len(e.first)]) == e.first && string(labels[len(e.first):]) == e.others
+	first, others := *e.first, *e.others
+	return len(labels) == len(first)+len(others) && string(labels[:len(first)]) == first && string(labels[len(first):]) == others
 }
 
 // firstLabel returns the length of the first of the labels, which are well-formed.

@@ -89,10 +89,10 @@ type Decoder struct {
 
 	metadata int // index of the metadata at hand in the request, in V1
 
-	lastSlot int               // of the series before
-	last     *node             // nil: there is none
-	names    map[string]string // texts of first labels, by themselves
-	scratch  []byte            // labels that had to be put together
+	lastSlot int                // of the series before
+	last     *node              // nil: there is none
+	texts    map[string]*string // of first labels and units, by themselves
+	scratch  []byte             // labels that had to be put together
 	tags     model.Tags
 
 	// The last time that was found to be one that can be written, and the class of its series.
@@ -116,7 +116,7 @@ type pendingUnit struct {
 
 // NewDecoder returns a Decoder that shares the cache with others.
 func NewDecoder(cache *Cache, resolver Resolver) *Decoder {
-	return &Decoder{cache: cache, resolver: resolver, names: make(map[string]string)}
+	return &Decoder{cache: cache, resolver: resolver, texts: make(map[string]*string)}
 }
 
 // Restrict makes the next Decode refuse series whose source permit says no to.

@@ -61,7 +61,7 @@ func (d *Decoder) take(labels []byte, known *node, slot int) error {
 		d.batch.Add(id, d.samples[i].ms*nsPerMS, d.samples[i].value)
 	}
 	d.report.Samples += len(d.samples)
-	if fresh || known.Entry.families != d.families || d.unit != nil && known.Entry.unit != string(d.unit) {
+	if fresh || known.Entry.families != d.families || d.unit != nil && known.Entry.unitText() != string(d.unit) {
 		d.changeUnit(known, labels)
 	}
 	return nil
@@ -138,6 +138,7 @@ func (d *Decoder) resolve(hash uint64, labels []byte) (*node, int, error) {
 		fresh.families-- // it is looked for again until it is durable, which the batch may never become
 	}
 	if len(text) > maxEntryBytes {
+		fresh.first, fresh.others = new(string), new(string)
 		return &node{Entry: fresh}, rawcache.NoSlot, nil
 	}
 	d.share(&fresh, labels)
@@ -145,25 +146,31 @@ func (d *Decoder) resolve(hash uint64, labels []byte) (*node, int, error) {
 	return known, slot, nil
 }
 
-// maxNames bounds the texts of names that a Decoder knows.
-const maxNames = 1 << 10
+// maxTexts bounds the texts that a Decoder knows.
+const maxTexts = 1 << 10
+
+// text returns the text of the bytes, which are few, and whether it was known: then others have it too.
+func (d *Decoder) text(bytes []byte) (text *string, known bool) {
+	if text, known = d.texts[string(bytes)]; !known {
+		if len(d.texts) >= maxTexts {
+			clear(d.texts)
+		}
+		copied := string(bytes)
+		text = &copied
+		d.texts[copied] = text
+	}
+	return text, known
+}
 
 // share gives an entry its texts: those of other entries, where they are the same.
 func (d *Decoder) share(e *entry, labels []byte) {
 	n := firstLabel(labels)
-	first, known := d.names[string(labels[:n])]
-	if !known {
-		if len(d.names) >= maxNames {
-			clear(d.names)
-		}
-		first = string(labels[:n])
-		d.names[first] = first
-	}
-	e.first = first
-	if last := d.last; last != nil && last.Entry.others == string(labels[n:]) {
-		e.others, e.shared = last.Entry.others, true
+	e.first, e.firstShared = d.text(labels[:n])
+	if last := d.last; last != nil && *last.Entry.others == string(labels[n:]) {
+		e.others, e.othersShared = last.Entry.others, true
 	} else {
-		e.others = string(labels[n:])
+		others := string(labels[n:])
+		e.others = &others
 	}
 }
 

@@ -20,12 +20,12 @@ func (d *Decoder) changeUnit(known *node, labels []byte) {
 	}
 	e := &known.Entry
 	switch {
-	case unit != "" && unit != e.unit:
+	case unit != "" && unit != e.unitText():
 		d.batch.SetUnit(e.id, unit)
 	case e.families == d.families:
 		return
 	default:
-		unit = e.unit
+		unit = e.unitText()
 	}
 	d.units = append(d.units, pendingUnit{known, unit})
 }
@@ -35,7 +35,7 @@ func (d *Decoder) changeUnit(known *node, labels []byte) {
 // engine took last: it is forgotten, so that the next request states its own again.
 func (d *Decoder) noteUnit(pending pendingUnit) {
 	seen := &pending.seen.Entry
-	labels := append(append(d.scratch[:0], seen.first...), seen.others...)
+	labels := append(append(d.scratch[:0], *seen.first...), *seen.others...)
 	hash := xxhash.Sum64(labels)
 	for {
 		now, slot := d.table.Find(hash, func(e *entry) bool { return e.isOf(labels) })
@@ -43,9 +43,13 @@ func (d *Decoder) noteUnit(pending pendingUnit) {
 			return
 		}
 		changed := now.Entry
-		changed.unit, changed.families = pending.unit, d.families
-		if now != pending.seen && now.Entry.unit != pending.unit {
-			changed.unit, changed.families = "", d.families-1
+		changed.families = d.families
+		switch {
+		case now.Entry.unitText() == pending.unit:
+		case now != pending.seen:
+			changed.unit, changed.families = nil, d.families-1
+		default:
+			changed.unit, _ = d.text([]byte(pending.unit))
 		}
 		if changed == now.Entry || d.table.Replace(slot, now, changed, changed.size()) {
 			return
