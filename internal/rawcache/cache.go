@@ -24,23 +24,28 @@ type Options struct {
 
 // Table is the contents of a Cache. Its memory is bounded by Options.
 //
-// Slots form sets of setWays; an entry may be in any slot of the set that its hash picks. Entries never
-// change; a slot is filled and replaced atomically. The guesses are slot numbers rather than pointers, so
-// that they keep no replaced entry alive.
+// An entry may be in any of setWays slots, from the one on that its hash picks. Of these sets each overlaps the next
+// by half, so that one that is fuller than most doesn't push out what it holds. Entries never change; a slot is filled and
+// replaced atomically. The guesses are slot numbers rather than pointers, so that they keep no replaced entry alive.
 type Table[E any] struct {
 	epoch    uint64 // all entries were resolved in it or later
 	maxBytes int64  // of the entries
 	shift    uint   // of a hash, to the number of its set
 
-	slots   []atomic.Pointer[Node[E]]
-	next    []atomic.Uint32 // slot + 1 of the entry that came after this slot's; 0: none yet
-	bytes   atomic.Int64    // held by entries
-	hand    atomic.Uint64   // goes round the slots to free bytes
-	victims atomic.Uint64   // goes round the slots of full sets
-	asked   atomic.Uint64   // how many wanted to be let in while there was no room
+	slots   []slot[E]
+	bytes   atomic.Int64  // held by entries
+	hand    atomic.Uint64 // goes round the slots to free bytes
+	victims atomic.Uint64 // goes round the slots of full sets
+	asked   atomic.Uint64 // how many wanted to be let in while there was no room
 
 	mu      sync.Mutex
 	classes map[engine.RetentionClass]*engine.RetentionClass // that entries share
+}
+
+// slot is a place for an entry. It has its guess beside it, since what comes next is asked for right after the entry was.
+type slot[E any] struct {
+	node atomic.Pointer[Node[E]]
+	next atomic.Uint32 // number + 1 of the slot of what came after; 0: nothing yet
 }
 
 // Node is an entry in a table. It must not be changed.
@@ -54,7 +59,8 @@ type Node[E any] struct {
 const NoSlot = -1
 
 const (
-	setWays = 8
+	setStep = 8           // slots from one set to the next
+	setWays = 2 * setStep // slots of a set
 
 	// admitOneOf so many is let in where there is no room: of more entries than fit, asked for in turn, most of those
 	// that are there then stay, where each would push out the next otherwise, and none be found.
@@ -75,14 +81,12 @@ func New[E any](options Options) *Cache[E] {
 }
 
 func (c *Cache[E]) newTable(epoch uint64) *Table[E] {
-	setBits := bits.Len(uint((max(c.options.MaxEntries, 2*setWays) - 1) / setWays))
-	slots := setWays << setBits
+	setBits := bits.Len(uint((max(c.options.MaxEntries, setWays) - 1) / setStep))
 	return &Table[E]{
 		epoch:    epoch,
 		maxBytes: c.options.MaxBytes,
 		shift:    uint(64 - setBits),
-		slots:    make([]atomic.Pointer[Node[E]], slots),
-		next:     make([]atomic.Uint32, slots),
+		slots:    make([]slot[E], setStep<<setBits),
 		classes:  make(map[engine.RetentionClass]*engine.RetentionClass),
 	}
 }
@@ -120,38 +124,43 @@ func (t *Table[E]) Successor(slot int) (*Node[E], int) {
 	if slot == NoSlot {
 		return nil, NoSlot
 	}
-	next := int(t.next[slot].Load()) - 1
+	next := int(t.slots[slot].next.Load()) - 1
 	if next == NoSlot {
 		return nil, NoSlot
 	}
-	return t.slots[next].Load(), next
+	return t.slots[next].node.Load(), next
 }
 
 // SetSuccessor remembers that next came after slot.
 func (t *Table[E]) SetSuccessor(slot, next int) {
-	if slot != NoSlot && t.next[slot].Load() != uint32(next+1) {
-		t.next[slot].Store(uint32(next + 1))
+	if slot != NoSlot && t.slots[slot].next.Load() != uint32(next+1) {
+		t.slots[slot].next.Store(uint32(next + 1))
 	}
 }
 
 // Find looks for the entry with this hash that matches; nil if there is none.
 func (t *Table[E]) Find(hash uint64, matches func(*E) bool) (*Node[E], int) {
-	first := int(hash>>t.shift) * setWays
-	for slot := first; slot < first+setWays; slot++ {
-		if n := t.slots[slot].Load(); n != nil && n.hash == hash && matches(&n.Entry) {
+	for way := range setWays {
+		slot := t.way(hash, way)
+		if n := t.slots[slot].node.Load(); n != nil && n.hash == hash && matches(&n.Entry) {
 			return n, slot
 		}
 	}
 	return nil, NoSlot
 }
 
+// way returns the number of one of the slots that an entry may be in.
+func (t *Table[E]) way(hash uint64, way int) (slot int) {
+	return (int(hash>>t.shift)*setStep + way) & (len(t.slots) - 1)
+}
+
 // Insert adds an entry that was not found and takes so many bytes, and returns it with its slot. Where there is no
 // room, few entries are let in, in place of others; the rest have NoSlot.
 func (t *Table[E]) Insert(hash uint64, entry E, size int64) (*Node[E], int) {
 	n := &Node[E]{Entry: entry, hash: hash, size: size}
-	slot := t.place(int(hash>>t.shift) * setWays)
+	slot := t.place(hash)
 	if slot != NoSlot {
-		t.count(t.slots[slot].Swap(n), n)
+		t.count(t.slots[slot].node.Swap(n), n)
 		t.shrink(slot)
 	}
 	return n, slot
@@ -160,7 +169,7 @@ func (t *Table[E]) Insert(hash uint64, entry E, size int64) (*Node[E], int) {
 // Replace puts an entry with the same hash in the place of one, and reports whether that was still there.
 func (t *Table[E]) Replace(slot int, old *Node[E], entry E, size int64) bool {
 	n := &Node[E]{Entry: entry, hash: old.hash, size: size}
-	if !t.slots[slot].CompareAndSwap(old, n) {
+	if !t.slots[slot].node.CompareAndSwap(old, n) {
 		return false
 	}
 	t.count(old, n)
@@ -168,12 +177,12 @@ func (t *Table[E]) Replace(slot int, old *Node[E], entry E, size int64) bool {
 	return true
 }
 
-// place picks a slot of the set that begins at first: a free one if there is one, or that of an entry that is to go,
-// or none.
-func (t *Table[E]) place(first int) int {
+// place picks a slot for an entry with this hash: a free one if there is one, or that of an entry that is to go, or
+// none.
+func (t *Table[E]) place(hash uint64) int {
 	free := NoSlot
-	for slot := first; slot < first+setWays && free == NoSlot; slot++ {
-		if t.slots[slot].Load() == nil {
+	for way := 0; way < setWays && free == NoSlot; way++ {
+		if slot := t.way(hash, way); t.slots[slot].node.Load() == nil {
 			free = slot
 		}
 	}
@@ -184,7 +193,7 @@ func (t *Table[E]) place(first int) int {
 	case free != NoSlot:
 		return free
 	}
-	return first + int(t.victims.Add(1)%setWays)
+	return t.way(hash, int(t.victims.Add(1)%setWays))
 }
 
 // shrink frees slots, other than the one given, while there are too many bytes.
@@ -195,7 +204,7 @@ func (t *Table[E]) shrink(slot int) {
 		}
 		freed := int(t.hand.Add(1) % uint64(len(t.slots)))
 		if freed != slot {
-			t.count(t.slots[freed].Swap(nil), nil)
+			t.count(t.slots[freed].node.Swap(nil), nil)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func look(table *Table[text], key text) (slot int, found bool) {
 
 func held(table *Table[text]) (entries int, bytes int64) {
 	for i := range table.slots {
-		if n := table.slots[i].Load(); n != nil {
+		if n := table.slots[i].node.Load(); n != nil {
 			entries++
 			bytes += n.size
 		}
@@ -38,7 +38,7 @@ func TestBounds(t *testing.T) {
 		table := cache.At(0)
 		for i := range 3_000 {
 			look(table, text(fmt.Sprint("key ", i)))
-			if entries, bytes := held(table); entries > max(options.MaxEntries, 2*setWays) ||
+			if entries, bytes := held(table); entries > max(options.MaxEntries, setWays) ||
 				options.MaxBytes > 0 && bytes > options.MaxBytes+200 || bytes != table.bytes.Load() {
 				t.Fatalf("%+v: %d entries of %d bytes, counted as %d", options, entries, bytes, table.bytes.Load())
 			}
