@@ -46,6 +46,19 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestUnevenSets fills a part of the slots: what falls into a full set has room beside it.
+func TestUnevenSets(t *testing.T) {
+	const entries = 64 << 10
+	table := New[text](Options{MaxEntries: entries}).At(0)
+	const keys = entries * 3 / 8
+	for i := range keys {
+		look(table, text(fmt.Sprint("key ", i)))
+	}
+	if there, _ := held(table); there < keys-keys/2000 {
+		t.Errorf("%d of %d are there", there, keys)
+	}
+}
+
 // TestMoreThanFits asks for twice as many entries as there is room for, in turn: a good part must be found.
 func TestMoreThanFits(t *testing.T) {
 	table := New[text](Options{MaxEntries: 1024}).At(0)

@@ -20,7 +20,7 @@ type Cache struct {
 // NewCache returns an empty cache within the bounds.
 func NewCache(options rawcache.Options) *Cache {
 	if options.MaxEntries == 0 {
-		options.MaxEntries = 512 << 10 // of hosts with ten metrics, 250,000 series fit
+		options.MaxEntries = 512 << 10 // of hosts with ten metrics, 250,000 series fit: TestHostsFit
 	}
 	return &Cache{series: rawcache.New[entry](options), families: families{units: make(map[string]string)}}
 }
