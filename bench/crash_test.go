@@ -78,7 +78,7 @@ func TestLostSamplesAreCounted(t *testing.T) {
 			series = append(series, fmt.Sprintf(`{"tags":{"host":"%s"},"data_points":[{"timestamp":"%s","values":{"count":%d,"sum":%v}}]}`,
 				hostName(host), timeText(w.Start), count, sum))
 		}
-		fmt.Fprintf(out, `{"series":[%s]}`, strings.Join(series, ",")) //nolint:errcheck // the client says so
+		fmt.Fprintf(out, `{"series":[%s]}`, strings.Join(series, ","))
 	}))
 	defer keeper.Close()
 	s := &server{system: &collector{}, client: newClient(keeper.Listener.Addr().String())}

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -171,16 +170,6 @@ func (s Shape) blocks(connections int) [][]block {
 		}
 	}
 	return all
-}
-
-// sorted returns the values of a metric of some hosts in ascending order.
-func (w *Workload) sorted(field int, hosts ...int) []float64 {
-	values := make([]float64, 0, len(hosts)*w.Steps)
-	for _, host := range hosts {
-		values = append(values, w.series(host, field)...)
-	}
-	slices.Sort(values)
-	return values
 }
 
 // allHosts are the numbers of all hosts.

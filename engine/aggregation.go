@@ -285,7 +285,7 @@ func (t *workerTask) spend() error {
 		t.valueBytes += t.gathered * sampleBytes
 		t.gathered = 0
 	}
-	held := t.out.bytes + t.valueBytes + int64(t.buffers.bytes())
+	held := t.out.bytes + t.valueBytes + int64(t.bytes())
 	err := t.q.budget.spend(t.read, held-t.held)
 	t.read, t.held = 0, held
 	if gathered > int64(t.q.db.opts.MaxExactSamples) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -38,10 +39,10 @@ func (db *DB) tableDir() string { return db.opts.FS.PathJoin(db.dir, "flush") }
 // removeTables removes what is left of unfinished flushes.
 func (db *DB) removeTables() error {
 	names, err := db.opts.FS.List(db.tableDir())
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil // there never was a flush that large
 	}
-	var failed error
+	failed := err
 	for _, name := range names {
 		failed = errors.Join(failed, db.opts.FS.Remove(db.opts.FS.PathJoin(db.tableDir(), name)))
 	}

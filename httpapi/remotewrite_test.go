@@ -233,9 +233,8 @@ func TestRemoteWriteCanBeRetried(t *testing.T) {
 	if err := ts.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	answer := ts.remote(remoteV2, "")
 	for _, message := range []string{one, other} {
-		answer = ts.remote(remoteV1, message)
+		answer := ts.remote(remoteV1, message)
 		answer.wantError(t, http.StatusServiceUnavailable, "SERVICE_UNAVAILABLE")
 		if answer.header.Get("Retry-After") == "" {
 			t.Errorf("%v", answer.header)

@@ -2,6 +2,7 @@ package export
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/flopynet/collector/internal/numfmt"
@@ -50,7 +51,7 @@ func (t *text) prepare(b *batch) error {
 
 // appendRows spells rows of a series.
 func (t *text) appendRows(dst []byte, at *timefmt.Appender, row *rowText, times []int64, values []float64) []byte {
-	between := append(row.tail, row.lead...)
+	between := slices.Concat(row.tail, row.lead)
 	dst = append(dst, row.lead...)
 	for i, ns := range times {
 		dst = append(at.Append(dst, ns), row.middle...)

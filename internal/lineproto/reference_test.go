@@ -103,7 +103,7 @@ func referenceLine(decoder *lineprotocol.Decoder) (samples []string, refused int
 		}
 	}
 	if twice || model.CheckSeries(measurement, tags) != nil || len(points) > 0 && (ns < model.MinTime || ns >= model.MaxTime) {
-		return nil, 1, nil
+		return nil, 1, nil //nolint:nilerr // whatever the error was, it was of a field that is counted
 	}
 	for _, p := range points {
 		samples = append(samples, sampleText(p.name, tags, ns, p.value))

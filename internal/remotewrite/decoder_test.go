@@ -63,7 +63,7 @@ func TestIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%.80s: %v", labels, err)
 			}
-			got := ""
+			var got string
 			if samples, _ := readBatch(&batch, d.resolver.(*memoryResolver).series); len(samples) > 0 {
 				got, _, _ = strings.Cut(samples[0], " @")
 			} else {

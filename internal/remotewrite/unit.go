@@ -8,7 +8,7 @@ import (
 
 // changeUnit puts the unit of the series at hand into the batch, if it is given and is not the one that the engine is known to have.
 func (d *Decoder) changeUnit(known *node, labels []byte) {
-	unit := ""
+	var unit string
 	if d.unit != nil {
 		unit = string(d.unit)
 		if err := model.CheckUnit(unit); err != nil {

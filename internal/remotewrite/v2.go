@@ -101,7 +101,7 @@ func (d *Decoder) seriesV2(message []byte) error {
 	if bad != nil {
 		d.report.Exemplars += d.exemplars
 		d.rejectSeries(labels.text, bad)
-		return nil
+		return nil //nolint:nilerr // it is in the report
 	}
 	if known, slot := d.table.Successor(d.lastSlot); known != nil && known.Entry.isOf(labels.text) {
 		return d.take(labels.text, known, slot)
