@@ -37,7 +37,7 @@ func TestEngineOptions(t *testing.T) {
 		MaxGroupSamples: 10, Uncompressed: true, MaxQuerySamples: 11, MaxQueryBytes: 12, MaxQueriesBytes: 13,
 	}
 	got := engineOptions(settings, slog.New(slog.DiscardHandler))
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(engine.Options{}, "Logger", "Now")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(engine.Options{}, "Logger", "Now"), cmpopts.IgnoreUnexported(engine.Options{})); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
