@@ -34,8 +34,11 @@ func influxFailure2(r *request, failure *apiError) []byte {
 func (e *apiError) influxText() string {
 	text := e.message
 	for _, d := range e.details {
-		if issue, ok := d.value.(string); ok && (d.key == "issue" || d.key == "given" && issue != "") {
-			text += "; " + d.key + ": " + issue
+		value, isText := d.value.(string)
+		switch {
+		case !isText:
+		case d.key == "issue", d.key == "given" && value != "", d.key == "parameter" && !strings.Contains(text, value):
+			text += "; " + d.key + ": " + value
 		}
 	}
 	return text

@@ -101,9 +101,13 @@ func TestWriteLinesParameters(t *testing.T) {
 		if strings.HasPrefix(path, "/ping") {
 			method = http.MethodGet
 		}
-		fault := ts.do(method, path, []byte("m f=1")).wantError(t, http.StatusBadRequest, "INVALID_QUERY")
+		answer := ts.do(method, path, []byte("m f=1"))
+		fault := answer.wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 		if fault.Details["parameter"] != parameter {
 			t.Errorf("%s: %v", path, fault)
+		}
+		if text := answer.header.Get(headerInfluxError); method == http.MethodPost && !strings.Contains(text, parameter) {
+			t.Errorf("%s: InfluxDB's clients see %q", path, text)
 		}
 	}
 	ts.do(http.MethodPost, "/write", []byte("m f=1"), "Content-Encoding", "br").wantError(t, http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE")
