@@ -2,7 +2,6 @@ package flopynet
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -40,15 +39,13 @@ type SystemOptions struct {
 // System measures this machine's cpu, memory, disk and network, at once and then at each interval, until
 // Close.
 type System struct {
-	db      *engine.DB
-	options SystemOptions
-	source  string
+	db       *engine.DB
+	options  SystemOptions
+	recorder *recorder
 
 	// Touched by the measuring goroutine alone.
-	probes  []probe
-	batch   engine.Batch
-	hasUnit map[model.SeriesID]bool // series whose unit is written already
-	faults  map[string]string       // by probe: its last error, which is logged when it changes
+	probes []probe
+	faults map[string]string // by probe: its last error, which is logged when it changes
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -106,8 +103,8 @@ func newSystem(db *engine.DB, options SystemOptions, source string, probes []pro
 		options.Stored = func(time.Time, int) {}
 	}
 	return &System{
-		db: db, options: options, source: source, probes: probes,
-		hasUnit: map[model.SeriesID]bool{}, faults: map[string]string{}, done: make(chan struct{}),
+		db: db, options: options, probes: probes, recorder: newRecorder(db, source, options.Logger, options.Now, options.Stored),
+		faults: map[string]string{}, done: make(chan struct{}),
 	}
 }
 
@@ -150,7 +147,7 @@ func (s *System) collect(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	var all []measured
+	var all []point
 	for _, p := range s.probes {
 		probing, cancel := context.WithTimeout(ctx, probeTimeout)
 		measurements, err := p.read(probing)
@@ -159,80 +156,26 @@ func (s *System) collect(ctx context.Context) {
 			return // closed
 		}
 		for _, m := range measurements {
-			series, checkErr := s.check(m, now)
+			one, checkErr := s.point(m, now)
 			if checkErr != nil {
 				err = checkErr
 				continue
 			}
-			all = append(all, series)
+			all = append(all, one)
 		}
 		s.report(p.name, err)
 	}
 	if len(all) > 0 {
-		s.store(now, all)
+		// What can't be stored is lost: the next measurement is worth more than an old one.
+		s.report("store", s.recorder.samples(all))
 	}
 }
 
-// measured is a measurement that can be stored.
-type measured struct {
-	measurement
-	tags model.Tags
-}
-
-// check makes a measurement's tags and reports why it can't be stored.
-func (s *System) check(m measurement, now int64) (measured, error) {
-	tags := append(model.Tags{{Key: "host", Value: s.options.Host}, {Key: model.SourceKey, Value: s.source}, m.tag}, m.more...)
-	tags = model.Normalize(tags)
-	if err := model.CheckSeries(m.name, tags); err != nil {
-		return measured{}, err
-	}
-	return measured{m, tags}, s.db.CheckTime(s.db.RetentionClassOf(m.name, s.source), now)
-}
-
-// writeTries is how often a measurement is written whose series are dropped at the same moment.
-const writeTries = 3
-
-// store writes the measurements. What can't be stored is lost: the next measurement is worth more than an
-// old one.
-func (s *System) store(now int64, all []measured) {
-	var err error
-	for range writeTries {
-		if err = s.write(now, all); !errors.Is(err, engine.ErrStaleSeries) {
-			break
-		}
-	}
-	s.report("store", err)
-}
-
-// write is one try of store. A series that gets no id leaves the others as they are.
-func (s *System) write(now int64, all []measured) error {
-	s.batch.Reset()
-	s.batch.ResolvedAt(s.db.Epoch())
-	var refused error
-	var added []model.SeriesID
-	for _, m := range all {
-		id, err := s.db.Resolve(m.name, m.tags)
-		if err != nil {
-			refused = err
-			continue
-		}
-		s.batch.Add(id, now, m.value)
-		if m.unit != "" && !s.hasUnit[id] {
-			s.batch.SetUnit(id, m.unit)
-		}
-		added = append(added, id)
-	}
-	if len(added) == 0 {
-		return refused
-	}
-	if err := s.db.Write(&s.batch); err != nil {
-		return err
-	}
-	s.options.Stored(time.Unix(0, now), len(added))
-	for _, id := range added {
-		s.hasUnit[id] = true
-	}
-	return refused
+// point makes what is stored of a measurement, and reports why it can't be.
+func (s *System) point(m measurement, now int64) (point, error) {
+	tags := append(model.Tags{{Key: "host", Value: s.options.Host}, m.tag}, m.more...)
+	p := point{name: m.name, unit: m.unit, tags: tags, time: now, value: m.value}
+	return p, s.recorder.check(&p)
 }
 
 // report logs the errors of a probe, or of the store, when they begin, change and end: not each time.

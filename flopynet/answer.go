@@ -1,0 +1,201 @@
+package flopynet
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/flopynet/collector/internal/timefmt"
+	"github.com/flopynet/collector/model"
+)
+
+// What peers answer is read with tolerance: a field of the wrong type counts as one that isn't there, as do NaN and the
+// infinities, which Python writes though JSON has none. Only an answer that is not the thing asked for at all is an error.
+
+// decodeAnswer reads JSON as Python writes it. An answer of another shape than into's is an error.
+func decodeAnswer(body []byte, into any) error {
+	text := bytes.TrimSpace(withoutNaN(body))
+	if len(text) == 0 {
+		return fmt.Errorf("its answer is empty, want JSON")
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("its answer is not what it should be: %w; it begins %s", err, strconv.QuoteToASCII(string(text[:min(len(text), 60)])))
+	}
+	return nil
+}
+
+// withoutNaN puts null in the place of NaN, Infinity and -Infinity, outside of strings. It returns the text itself if it
+// has none of them.
+func withoutNaN(text []byte) []byte {
+	if !bytes.Contains(text, []byte("NaN")) && !bytes.Contains(text, []byte("Infinity")) {
+		return text
+	}
+	out := make([]byte, 0, len(text)+64)
+	inString := false
+	for i := 0; i < len(text); i++ {
+		rest := text[i:]
+		switch {
+		case inString && rest[0] == '\\' && len(rest) > 1:
+			out = append(out, rest[0])
+			i++
+		case rest[0] == '"':
+			inString = !inString
+		case inString:
+		case bytes.HasPrefix(rest, []byte("NaN")):
+			out = append(out, "null"...)
+			i += len("NaN") - 1
+			continue
+		case bytes.HasPrefix(rest, []byte("Infinity")):
+			out = append(bytes.TrimSuffix(out, []byte("-")), "null"...)
+			i += len("Infinity") - 1
+			continue
+		}
+		out = append(out, text[i])
+	}
+	return out
+}
+
+// number is a finite number of an answer, or none. A number in a string is one; a boolean is none.
+type number struct {
+	value float64
+	known bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (n *number) UnmarshalJSON(raw []byte) error {
+	text := string(raw)
+	if raw[0] == '"' && json.Unmarshal(raw, &text) != nil {
+		text = ""
+	}
+	value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	*n = number{}
+	if err == nil && !math.IsNaN(value) && !math.IsInf(value, 0) {
+		*n = number{value, true}
+	}
+	return nil
+}
+
+// integer is the number without its fraction; 0 if there is none, or it is no int.
+func (n number) integer() int {
+	if !n.known || math.Abs(n.value) >= 1<<53 {
+		return 0
+	}
+	return int(n.value)
+}
+
+// text is a string of an answer, or none. A number or a boolean is its JSON text.
+type text string
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (t *text) UnmarshalJSON(raw []byte) error {
+	*t = ""
+	switch raw[0] {
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) == nil {
+			*t = text(s)
+		}
+	case 'n', '{', '[':
+	default:
+		*t = text(raw)
+	}
+	return nil
+}
+
+// flag is a boolean of an answer, or none.
+type flag struct{ value, known bool }
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (f *flag) UnmarshalJSON(raw []byte) error {
+	*f = flag{value: string(raw) == "true", known: string(raw) == "true" || string(raw) == "false"}
+	return nil
+}
+
+// moment is a time of an answer, or none: a number since the epoch, or a text, in UTC if it names no offset. A time before
+// 1970 or after 2262 is none.
+type moment struct {
+	ns    int64 // nanoseconds since the epoch
+	known bool
+}
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (m *moment) UnmarshalJSON(raw []byte) error {
+	*m = moment{}
+	var t text
+	_ = t.UnmarshalJSON(raw)
+	if t == "" || strings.HasPrefix(string(t), "now") { // which our own API reads as a time
+		return nil
+	}
+	if ns, err := timefmt.ParseTime(string(t), 0); err == nil && ns > model.MinTime {
+		*m = moment{ns, true}
+	}
+	return nil
+}
+
+// or returns the time, or another one where it isn't known.
+func (m moment) or(other int64) int64 {
+	if m.known {
+		return m.ns
+	}
+	return other
+}
+
+// list is an array of an answer, of which those elements are left out that are not what they should be.
+type list[T any] []T
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (l *list[T]) UnmarshalJSON(raw []byte) error {
+	var elements []json.RawMessage
+	*l = nil
+	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
+		return fmt.Errorf("there is %s where an array should be", kindOf(raw))
+	}
+	for _, element := range elements {
+		var one T
+		if element[0] != 'n' && json.Unmarshal(element, &one) == nil {
+			*l = append(*l, one)
+		}
+	}
+	return nil
+}
+
+// kindOf names what a JSON text is.
+func kindOf(raw []byte) string {
+	switch raw[0] {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
+// object is an object of an answer as it came, without white space; nil where there is none.
+type object json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler. It never fails.
+func (o *object) UnmarshalJSON(raw []byte) error {
+	*o = nil
+	var out bytes.Buffer
+	if raw[0] == '{' && json.Compact(&out, raw) == nil {
+		*o = out.Bytes()
+	}
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (o object) MarshalJSON() ([]byte, error) {
+	if o == nil {
+		return []byte("null"), nil
+	}
+	return o, nil
+}

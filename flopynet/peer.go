@@ -1,0 +1,156 @@
+package flopynet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Names of the components that are polled; they are the sources of their series and the components of their events.
+const (
+	FLServer      = "fl_server"
+	PolicyEngine  = "policy_engine"
+	SDNController = "sdn_controller"
+)
+
+// Bounds of what a peer may send. Whatever is larger, slower or otherwise wrong fails the one request.
+const (
+	maxAnswerBytes      = 4 << 20
+	maxLargeAnswerBytes = 16 << 20 // of lists of rounds, flows and the like
+	maxHeaderBytes      = 64 << 10
+	maxErrorBytes       = 200 // of a body that explains a failure
+)
+
+// peer is a component of the testbed, as we reach it.
+type peer struct {
+	name    string
+	base    *url.URL
+	timeout time.Duration // of one request, its answer included
+	http    *http.Client
+	now     func() time.Time
+	health  health
+}
+
+// newPeer makes a peer. The URL must be absolute.
+func newPeer(name string, o PeerOptions, now func() time.Time) (*peer, error) {
+	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, fmt.Errorf("the address of %s is %q; it must be a URL such as http://192.168.100.10:8081", name, o.URL)
+	}
+	transport := &http.Transport{
+		DialContext:            (&net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		MaxIdleConns:           4,
+		MaxIdleConnsPerHost:    4,
+		IdleConnTimeout:        2 * time.Minute,
+		MaxResponseHeaderBytes: maxHeaderBytes,
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect }}
+	p := &peer{name: name, base: base, timeout: o.Timeout, http: client, now: now}
+	p.health.init(name, base.String())
+	return p, nil
+}
+
+// errRedirect: a component that was told by its address has no business to send us elsewhere.
+var errRedirect = errors.New("it redirects to another address, which is not followed")
+
+// errNoAnswer says that the whole answer didn't come in time.
+var errNoAnswer = errors.New("it didn't answer whole")
+
+// statusError is an answer other than 200.
+type statusError struct {
+	status int
+	body   string // its beginning
+}
+
+func (e *statusError) Error() string {
+	text := fmt.Sprintf("it answers %d %s", e.status, http.StatusText(e.status))
+	if e.body != "" {
+		text += ": " + strconv.Quote(e.body)
+	}
+	return text
+}
+
+// isNotThere reports whether a peer answered that it has no such path.
+func isNotThere(err error) bool {
+	status, ok := errors.AsType[*statusError](err)
+	return ok && (status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed || status.status == http.StatusNotImplemented)
+}
+
+// get reads the JSON that a peer answers to GET path?query into a value, with the tolerance of decodeAnswer. Its errors
+// name the path.
+func (p *peer) get(ctx context.Context, path string, query url.Values, maxBytes int64, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	began := p.now()
+	body, err := p.fetch(ctx, path, query, maxBytes)
+	if err == nil {
+		if err = decodeAnswer(body, into); err == nil && path == healthPath {
+			p.health.answered(p.now().Sub(began))
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("GET %s: %w within %v", path, errNoAnswer, p.timeout)
+	}
+	if reason, ok := errors.AsType[*url.Error](err); ok {
+		err = reason.Err // its text repeats the address, with the whole query
+	}
+	return fmt.Errorf("GET %s: %w", path, err)
+}
+
+// fetch returns the body of a good answer.
+func (p *peer) fetch(ctx context.Context, path string, query url.Values, maxBytes int64) ([]byte, error) {
+	address := *p.base
+	address.Path += path
+	address.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address.String(), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", "collector")
+	response, err := p.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes)) // it explains, if it can be read
+		return nil, &statusError{response.StatusCode, strings.ToValidUTF8(strings.TrimSpace(string(text)), "?")}
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > maxBytes {
+		return nil, fmt.Errorf("its answer is larger than %d bytes, which is not read", maxBytes)
+	}
+	return body, nil
+}
+
+// healthPath is asked first in each round of a peer's main poller: its time is what the peer's response time is.
+const healthPath = "/health"
+
+// check asks a peer whether it is well. One that has no such path, as stock Ryu, is taken for well; what else is asked of
+// it will show.
+func (p *peer) check(ctx context.Context) error {
+	var answer json.RawMessage
+	err := p.get(ctx, healthPath, nil, maxAnswerBytes, &answer)
+	if isNotThere(err) {
+		return nil
+	}
+	return err
+}
+
+// close drops the idle connections.
+func (p *peer) close() { p.http.CloseIdleConnections() }

@@ -1,0 +1,98 @@
+package flopynet
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// maxBackoff is the longest wait after failures, unless the interval is longer anyway: so late at the most do we see that
+// a peer is back.
+const maxBackoff = 30 * time.Second
+
+// poller asks a peer for something at each interval, for ever. After a failure it waits longer each time, with jitter, so
+// that those who wait don't come back all at once.
+type poller struct {
+	peer     *peer
+	name     string // what it polls, such as rounds
+	interval time.Duration
+	poll     func(context.Context) error
+	now      func() time.Time
+	logger   *slog.Logger
+
+	// after is told of each poll, good or bad.
+	after func(ctx context.Context, at time.Time, err error)
+}
+
+// run polls until ctx ends. A poll that takes longer than the interval makes the next ones late, and no heap of them.
+func (p *poller) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := p.now()
+		failures := p.once(ctx, began)
+		if ctx.Err() != nil {
+			return
+		}
+		timer.Reset(p.delay(failures, p.now().Sub(began)))
+	}
+}
+
+// once polls, notes the outcome and returns the number of failures in a row.
+func (p *poller) once(ctx context.Context, at time.Time) int {
+	err := p.poll(ctx)
+	if ctx.Err() != nil {
+		return 0 // we are closing, which is no fault of the peer's
+	}
+	before, failures := p.peer.health.note(p.name, at, err)
+	p.report(before, err)
+	if p.after != nil {
+		p.after(ctx, at, err)
+	}
+	return failures
+}
+
+// delay is how long to wait for the next poll, after so many failures in a row and a poll that took so long.
+func (p *poller) delay(failures int, took time.Duration) time.Duration {
+	if failures == 0 {
+		return p.interval - max(took, 0)%p.interval
+	}
+	wait := p.interval
+	for n := 1; n < failures && wait < maxBackoff; n++ {
+		wait *= 2
+	}
+	wait = min(wait, max(maxBackoff, p.interval))
+	return wait/2 + rand.N(wait/2+1)
+}
+
+// report logs failures when they begin, change and end: not each time.
+func (p *poller) report(before, err error) {
+	attributes := []any{"peer", p.peer.name, "url", p.peer.base.Redacted(), "poll", p.name}
+	switch {
+	case err != nil && (before == nil || before.Error() != err.Error()):
+		p.logger.Warn("polling failed; it is tried again and again", append(attributes, "error", err)...)
+	case err == nil && before != nil:
+		p.logger.Info("polling works again", attributes...)
+	}
+}
+
+// errorsOf runs the parts of a poll, each though others fail, and joins their errors: one endpoint that is broken doesn't
+// hide what the others tell. The parts after one that didn't answer in time are left out: the peer hangs, and each would take as long again.
+func errorsOf(ctx context.Context, parts ...func(context.Context) error) error {
+	var all error
+	for _, part := range parts {
+		err := part(ctx)
+		all = errors.Join(all, err)
+		if errors.Is(err, errNoAnswer) || ctx.Err() != nil {
+			break
+		}
+	}
+	return all
+}

@@ -1,0 +1,166 @@
+package flopynet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/flopynet/collector/engine"
+)
+
+// PeerOptions says where a component is and how often it is asked.
+type PeerOptions struct {
+	URL      string        // such as http://192.168.100.10:8081; "": it is not polled
+	Interval time.Duration // between two rounds of questions; default 5 s
+	Timeout  time.Duration // of one question, its whole answer included; default 5 s
+}
+
+// Options says which components there are. The zero value has none, and Logger and Now have defaults.
+type Options struct {
+	FLServer      PeerOptions
+	PolicyEngine  PeerOptions
+	SDNController PeerOptions
+
+	// EventInterval lies between two questions for the events of the FL server and the policy engine. Default 5 s;
+	// negative: they are not asked for.
+	EventInterval time.Duration
+
+	Logger *slog.Logger     // default: nothing is logged
+	Now    func() time.Time // default time.Now
+
+	// Stored is told when samples became durable, and how many; default nobody.
+	Stored func(at time.Time, samples int)
+}
+
+func (o Options) withDefaults() Options {
+	for _, p := range []*PeerOptions{&o.FLServer, &o.PolicyEngine, &o.SDNController} {
+		if p.Interval <= 0 {
+			p.Interval = defaultInterval
+		}
+		if p.Timeout <= 0 {
+			p.Timeout = defaultInterval
+		}
+	}
+	if o.EventInterval == 0 {
+		o.EventInterval = defaultInterval
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Stored == nil {
+		o.Stored = func(time.Time, int) {}
+	}
+	return o
+}
+
+// Testbed polls the components of a FLOPY-NET and answers from what it has stored of them. The views work without Start,
+// and when no component is configured.
+type Testbed struct {
+	db      *engine.DB
+	options Options
+	peers   map[string]*peer // those that are polled, by name
+	pollers []*poller
+
+	cancel context.CancelFunc
+	ctx    context.Context // of all polling
+	wg     sync.WaitGroup
+}
+
+// NewTestbed reads what is known of the components from the engine. The error names an option that is wrong, or says that
+// the state can't be read.
+func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
+	t := &Testbed{db: db, options: options.withDefaults(), peers: map[string]*peer{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	for _, one := range []struct {
+		name    string
+		options PeerOptions
+		monitor func(*peer) error // adds the component's pollers
+	}{
+		{FLServer, t.options.FLServer, t.monitorFLServer},
+		{PolicyEngine, t.options.PolicyEngine, t.monitorPolicyEngine},
+		{SDNController, t.options.SDNController, t.monitorSDNController},
+	} {
+		if one.options.URL == "" {
+			continue
+		}
+		p, err := newPeer(one.name, one.options, t.options.Now)
+		if err != nil {
+			return nil, err
+		}
+		t.peers[one.name] = p
+		if err := one.monitor(p); err != nil {
+			return nil, fmt.Errorf("taking up the monitoring of %s: %w", one.name, err)
+		}
+	}
+	return t, nil
+}
+
+// poll adds a poller. The first one of a peer is its main one: its outcome is stored as the peer's series up.
+func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder, poll func(context.Context) error) {
+	one := &poller{peer: p, name: name, interval: interval, poll: poll, now: t.options.Now, logger: t.options.Logger}
+	if len(t.pollers) == 0 || t.pollers[len(t.pollers)-1].peer != p {
+		one.after = func(_ context.Context, at time.Time, err error) { t.recordUp(p, r, at, err) }
+	}
+	t.pollers = append(t.pollers, one)
+}
+
+// recordUp stores whether a peer answers, and how fast, at the time that we asked.
+func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error) {
+	ns := at.Truncate(time.Millisecond).UnixNano()
+	points := []point{{name: "up", time: ns}}
+	if err == nil {
+		points[0].value = 1
+		if took := p.health.status().ResponseTime; took > 0 {
+			points = append(points, point{name: "response_time_ms", unit: "ms", time: ns, value: float64(took) / float64(time.Millisecond)})
+		}
+	}
+	if err := r.samples(points); err != nil {
+		t.options.Logger.Warn("storing the state of a peer failed", "peer", p.name, "error", err)
+	}
+}
+
+// recorder returns a recorder for a component.
+func (t *Testbed) recorder(component string) *recorder {
+	return newRecorder(t.db, component, t.options.Logger, t.options.Now, t.options.Stored)
+}
+
+// Start begins to poll.
+func (t *Testbed) Start() {
+	for _, p := range t.pollers {
+		t.wg.Go(func() { p.run(t.ctx) })
+	}
+}
+
+// Close stops the polling and waits for what is under way. Close it before the engine.
+func (t *Testbed) Close() {
+	t.cancel()
+	t.wg.Wait()
+	for _, p := range t.peers {
+		p.close()
+	}
+}
+
+// Components are the names of the components, in the order of their listing.
+func Components() []string { return []string{FLServer, PolicyEngine, SDNController} }
+
+// Peers tells how the components do, in the order of Components. One that isn't polled is unknown.
+func (t *Testbed) Peers() []PeerStatus {
+	var all []PeerStatus
+	for _, name := range Components() {
+		all = append(all, t.Peer(name))
+	}
+	return all
+}
+
+// Peer tells how one component does.
+func (t *Testbed) Peer(name string) PeerStatus {
+	if p := t.peers[name]; p != nil {
+		return p.health.status()
+	}
+	return PeerStatus{Name: name, Status: StatusUnknown}
+}
