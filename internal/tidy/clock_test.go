@@ -15,6 +15,7 @@ var readsClock = []string{"Now", "Since", "Until", "Sleep"}
 var clockAllowed = map[string]string{
 	"engine/options.go":   "the default of Options.Now",
 	"flopynet/system.go":  "the default of SystemOptions.Now",
+	"flopynet/testbed.go": "the default of Options.Now",
 	"httpapi/limits.go":   "deadlines of connections, which the operating system's clock enforces",
 	"httpapi/linger.go":   "deadlines of connections",
 	"httpapi/server.go":   "the default of Options.Now",
