@@ -29,6 +29,7 @@ type Config struct {
 	Exports        Exports    `yaml:"exports"`
 	Alerting       Alerting   `yaml:"alerting"`
 	Webhooks       Webhooks   `yaml:"webhooks"`
+	Flopynet       Flopynet   `yaml:"flopynet"`
 }
 
 // Log says what is logged.
@@ -132,6 +133,7 @@ func Default() Config {
 		Processing:  Processing{BufferSize: 4_000_000, FlushInterval: 10 * time.Minute},
 		Exports:     Exports{MaxBytes: 10 << 30, Keep: 24 * time.Hour},
 		Alerting:    Alerting{Enabled: true},
+		Flopynet:    defaultFlopynet(),
 	}
 }
 

@@ -30,6 +30,7 @@ func Load(path string, overrides ...Overrides) (Config, error) {
 	for _, given := range overrides {
 		given.Apply(&settings)
 	}
+	settings.Flopynet.normalize()
 	if err := settings.Validate(); err != nil {
 		return Config{}, fmt.Errorf("configuration: %w", err)
 	}

@@ -60,6 +60,17 @@ query: {timeout: 9s, max_samples: 10, max_bytes: 1048576, max_total_bytes: 10485
 processing: {buffer_size: 10000, flush_interval: 5s, worker_threads: 4}
 exports: {max_bytes: 1000, keep: 2h}
 alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5}}
+flopynet:
+  fl_server: {url: "http://fl-server:8081", enabled: false, interval: 1s, timeout: 2s}
+  policy_engine: {url: "http://policy-engine:5000", enabled: false, interval: 3s, timeout: 4s}
+  sdn_controller: {url: "https://sdn.lab/ryu", enabled: false, interval: 5s, timeout: 6s}
+  events: {enabled: false, interval: 7s}
+  node_ips: [fl-client-1=192.168.100.101]
+  switch_names: [1=core, 0x1a=edge]
+  link_capacity_bps: 1000000000
+  training_mode: mock
+  check_policy: false
+  strict_policy: true
 `, change: func(c *Config) {
 			*c = Config{
 				Listen: []string{"127.0.0.1:8000", "127.0.0.1:8081"}, Insecure: true,
@@ -84,6 +95,14 @@ alerting: {enabled: false, thresholds: {queue_size: 8000, ingestion_rate: 5000.5
 				Processing: Processing{BufferSize: 10_000, FlushInterval: 5 * time.Second, WorkerThreads: 4},
 				Exports:    Exports{MaxBytes: 1000, Keep: 2 * time.Hour},
 				Alerting:   Alerting{Thresholds: Thresholds{QueueSize: new(int64(8000)), IngestionRate: new(5000.5)}},
+				Flopynet: Flopynet{
+					FLServer:      Peer{URL: "http://fl-server:8081", Interval: time.Second, Timeout: 2 * time.Second},
+					PolicyEngine:  Peer{URL: "http://policy-engine:5000", Interval: 3 * time.Second, Timeout: 4 * time.Second},
+					SDNController: Peer{URL: "https://sdn.lab/ryu", Interval: 5 * time.Second, Timeout: 6 * time.Second},
+					Events:        PeerEvents{Interval: 7 * time.Second},
+					NodeIPs:       []string{"fl-client-1=192.168.100.101"}, SwitchNames: []string{"1=core", "0x1a=edge"},
+					LinkCapacityBps: 1_000_000_000, TrainingMode: "mock", StrictPolicy: true,
+				},
 			}
 		}},
 		{name: "a bare off is text", text: "wal: {sync: off}", change: func(c *Config) { c.WAL.Sync = SyncOff }},

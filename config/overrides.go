@@ -55,6 +55,7 @@ type Overrides struct {
 	AlertQueue     *int64         `name:"alerting-thresholds-queue-size" env:"COLLECTOR_ALERTING_THRESHOLDS_QUEUE_SIZE" placeholder:"SAMPLES" help:"Samples waiting for their acknowledgement beyond which an event is raised."`
 	AlertRate      *float64       `name:"alerting-thresholds-ingestion-rate" env:"COLLECTOR_ALERTING_THRESHOLDS_INGESTION_RATE" placeholder:"N" help:"Samples a second beyond which an event is raised."`
 	Webhooks       []string       `name:"webhooks-allowed" env:"COLLECTOR_WEBHOOKS_ALLOWED" placeholder:"HOST" help:"Host, address or network such as 10.1.2.0/24 that pipelines may send rows to, beside public addresses; may be repeated."`
+	Flopynet       FlopynetFlags  `embed:"" prefix:"flopynet-" envprefix:"COLLECTOR_FLOPYNET_"`
 }
 
 // Apply replaces the settings that were given.
@@ -111,6 +112,7 @@ func (o Overrides) Apply(c *Config) {
 	replace(&c.Processing.WorkerThreads, o.WorkerThreads)
 	replace(&c.Exports.MaxBytes, o.ExportsMax)
 	replace(&c.Exports.Keep, o.ExportsKeep)
+	o.Flopynet.apply(&c.Flopynet)
 	replace(&c.Alerting.Enabled, o.Alerting)
 	if o.AlertQueue != nil {
 		c.Alerting.Thresholds.QueueSize = o.AlertQueue
@@ -131,9 +133,7 @@ func replace[T any](setting, given *T) {
 // service that is called collector (COLLECTOR_PORT, COLLECTOR_SERVICE_HOST).
 func UnknownEnvironment(environ []string) []string {
 	known := map[string]bool{EnvPrefix + "CONFIG": true}
-	for field := range reflect.TypeFor[Overrides]().Fields() {
-		known[field.Tag.Get("env")] = true
-	}
+	eachFlag(reflect.TypeFor[Overrides](), "", "", func(_, variable string) { known[variable] = true })
 	var unknown []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")
@@ -142,4 +142,15 @@ func UnknownEnvironment(environ []string) []string {
 		}
 	}
 	return unknown
+}
+
+// eachFlag calls visit with the names of every flag and its variable, as the command line's parser makes them.
+func eachFlag(flags reflect.Type, prefix, envPrefix string, visit func(flag, variable string)) {
+	for field := range flags.Fields() {
+		if _, embedded := field.Tag.Lookup("embed"); embedded {
+			eachFlag(field.Type, prefix+field.Tag.Get("prefix"), envPrefix+field.Tag.Get("envprefix"), visit)
+			continue
+		}
+		visit(prefix+field.Tag.Get("name"), envPrefix+field.Tag.Get("env"))
+	}
 }

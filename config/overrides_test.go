@@ -18,9 +18,7 @@ func TestEverySettingHasAFlagAndAVariable(t *testing.T) {
 		want[flag] = EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 	})
 	got := map[string]string{}
-	for field := range reflect.TypeFor[Overrides]().Fields() {
-		got[field.Tag.Get("name")] = field.Tag.Get("env")
-	}
+	eachFlag(reflect.TypeFor[Overrides](), "", "", func(flag, variable string) { got[flag] = variable })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("flags and variables, -want +got:\n%s", diff)
 	}
@@ -60,6 +58,13 @@ func TestApplySetsEverySetting(t *testing.T) {
 		MinFreeBytes: &large, QueryBytes: &large, BufferSize: &number,
 		FlushInterval: &duration, WorkerThreads: &number, ExportsMax: &large, ExportsKeep: &duration, Compression: &yes, BatchSize: &number, Webhooks: []string{"w"},
 		Alerting: &yes, AlertQueue: &large, AlertRate: &rate,
+		Flopynet: FlopynetFlags{
+			FLServer:      PeerFlags{URL: &text, Enabled: &yes, Interval: &duration, Timeout: &duration},
+			PolicyEngine:  PeerFlags{URL: &text, Enabled: &yes, Interval: &duration, Timeout: &duration},
+			SDNController: PeerFlags{URL: &text, Enabled: &yes, Interval: &duration, Timeout: &duration},
+			Events:        EventFlags{Enabled: &yes, Interval: &duration},
+			NodeIPs:       []string{"n"}, SwitchNames: []string{"s"}, LinkCapacity: &large, TrainingMode: &text, CheckPolicy: &yes, StrictPolicy: &yes,
+		},
 	}.Apply(&got)
 	want := Config{
 		Listen: []string{"a:1"}, AllowedHosts: []string{"b"}, Insecure: true,
@@ -75,6 +80,13 @@ func TestApplySetsEverySetting(t *testing.T) {
 		Exports:    Exports{MaxBytes: 8, Keep: duration},
 		Alerting:   Alerting{Enabled: true, Thresholds: Thresholds{QueueSize: &large, IngestionRate: &rate}},
 		Webhooks:   Webhooks{Allowed: []string{"w"}},
+		Flopynet: Flopynet{
+			FLServer:      Peer{URL: "text", Enabled: true, Interval: duration, Timeout: duration},
+			PolicyEngine:  Peer{URL: "text", Enabled: true, Interval: duration, Timeout: duration},
+			SDNController: Peer{URL: "text", Enabled: true, Interval: duration, Timeout: duration},
+			Events:        PeerEvents{Enabled: true, Interval: duration},
+			NodeIPs:       []string{"n"}, SwitchNames: []string{"s"}, LinkCapacityBps: 8, TrainingMode: "text", CheckPolicy: true, StrictPolicy: true,
+		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

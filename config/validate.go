@@ -100,6 +100,7 @@ func (c Config) Validate() error {
 		c.validateAuth(),
 		c.validateThresholds(),
 		c.validateNetwork(),
+		c.Flopynet.validate(),
 		c.validateListeners())
 	return errors.Join(problems...)
 }
