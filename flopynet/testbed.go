@@ -100,6 +100,15 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 	return t, nil
 }
 
+// NoTestbed returns a Testbed that polls nothing. Its views tell what others have written.
+func NoTestbed(db *engine.DB, now func() time.Time) *Testbed {
+	t, err := NewTestbed(db, Options{Now: now})
+	if err != nil {
+		panic(err) // only a component can be at fault
+	}
+	return t
+}
+
 // poll adds a poller. The first one of a peer is its main one: its outcome is stored as the peer's series up.
 func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder, poll func(context.Context) error) {
 	one := &poller{peer: p, name: name, interval: interval, poll: poll, now: t.options.Now, logger: t.options.Logger}
@@ -155,6 +164,11 @@ func (t *Testbed) Peers() []PeerStatus {
 		all = append(all, t.Peer(name))
 	}
 	return all
+}
+
+// PollsEvents reports whether the events of some component are asked for.
+func (t *Testbed) PollsEvents() bool {
+	return t.options.EventInterval > 0 && (t.peers[FLServer] != nil || t.peers[PolicyEngine] != nil)
 }
 
 // Peer tells how one component does.

@@ -34,7 +34,7 @@ func firstHalf() []example {
 			c.at("2025-06-16T10:30:00Z") // up for 3600 s
 			c.submit("any", "2025-06-16T10:30:00Z", 1)
 		},
-		beside: []string{"uptime", "timestamp", "collector_version", "components", "monitors"},
+		beside: []string{"uptime", "timestamp", "collector_version", "components", "monitors", "services"},
 	}, {
 		name: "1-export-job", now: "2025-06-16T10:30:00Z",
 		prepare: func(c *conformance) {
@@ -127,7 +127,7 @@ func secondHalf() []example {
 			"components.redis.response_time": anyTook, "components.redis.memory_usage": anySize,
 			"components.metrics_processor.queue_size": anyNumber, "components.metrics_processor.processing_rate": anyRate,
 		},
-		beside: []string{"service", "uptime_seconds", "last_collection", "timestamp", "collector_version", "monitors", "components.storage", "components.wal",
+		beside: []string{"service", "uptime_seconds", "last_collection", "timestamp", "collector_version", "monitors", "services", "components.storage", "components.wal",
 			"components.events", "components.influxdb.*", "components.redis.*", "components.metrics_processor.*", "components.*"},
 	}, {
 		name: "2-performance",

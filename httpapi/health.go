@@ -18,16 +18,17 @@ const (
 
 // healthReport is the answer of GET /health. Texts for people have twins for programs.
 type healthReport struct {
-	Status           string           `json:"status"`
-	Service          string           `json:"service"`
-	Version          string           `json:"version"`
-	CollectorVersion string           `json:"collector_version"`
-	Timestamp        string           `json:"timestamp"`
-	Uptime           string           `json:"uptime"`
-	UptimeSeconds    int64            `json:"uptime_seconds"`
-	LastCollection   *string          `json:"last_collection"` // null: nothing was collected since the start
-	Components       healthComponents `json:"components"`
-	Monitors         struct{}         `json:"monitors"`
+	Status           string                   `json:"status"`
+	Service          string                   `json:"service"`
+	Version          string                   `json:"version"`
+	CollectorVersion string                   `json:"collector_version"`
+	Timestamp        string                   `json:"timestamp"`
+	Uptime           string                   `json:"uptime"`
+	UptimeSeconds    int64                    `json:"uptime_seconds"`
+	LastCollection   *string                  `json:"last_collection"` // null: nothing was collected since the start
+	Components       healthComponents         `json:"components"`
+	Monitors         monitors                 `json:"monitors"`
+	Services         map[string]serviceHealth `json:"services"` // the components that are polled
 }
 
 // briefHealth is the answer to those who would need a key and have none.
@@ -116,6 +117,7 @@ func (s *Server) health(ctx context.Context, now time.Time) healthReport {
 		Timestamp: formatTime(now.UnixNano()),
 		Uptime:    formatUptime(uptime), UptimeSeconds: int64(uptime / time.Second),
 		LastCollection: s.lastCollection(),
+		Monitors:       s.monitors(), Services: s.services(),
 		Components: healthComponents{
 			Storage: store, InfluxDB: store,
 			WAL:              walHealthOf(&stats),

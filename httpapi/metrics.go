@@ -20,9 +20,9 @@ func metricsRoutes() []route {
 
 // metricsSnapshot is the answer of GET /metrics.
 type metricsSnapshot struct {
-	Timestamp string         `json:"timestamp"`
-	System    systemSnapshot `json:"system"`
-	Services  struct{}       `json:"services"`
+	Timestamp string                  `json:"timestamp"`
+	System    systemSnapshot          `json:"system"`
+	Services  map[string]serviceCheck `json:"services"`
 }
 
 type systemSnapshot struct {
@@ -53,7 +53,7 @@ func (s *Server) getMetrics(r *request) error {
 		return err
 	}
 	r.respondValue(fasthttp.StatusOK, metricsSnapshot{
-		Timestamp: formatTime(r.received.UnixNano()),
+		Timestamp: formatTime(r.received.UnixNano()), Services: s.serviceChecks(),
 		System: systemSnapshot{
 			CPUUsage: math.Round(usage.CPUPercent*100) / 100, MemoryUsage: megabytes(usage.MemoryBytes), DiskUsage: megabytes(usage.DiskBytes),
 			NetworkIO: networkIOOfStart{BytesSent: usage.BytesSent, BytesReceived: usage.BytesReceived},

@@ -116,6 +116,9 @@ func TestOpenAPIParameters(t *testing.T) {
 	ts := startPipelines(t, Options{Now: seedHour}, pipeline.Options{})
 	inPath := regexp.MustCompile(`\{\w+\}`)
 	for _, endpoint := range allRoutes() {
+		if endpoint.flopynet {
+			continue // it ignores what it doesn't know
+		}
 		answer := ts.do(endpoint.method, inPath.ReplaceAllString(endpoint.path, "x")+"?no_such_parameter=1", nil)
 		valid, ok := answer.wantError(t, http.StatusBadRequest, "INVALID_QUERY").Details["valid"].([]any)
 		if !ok {

@@ -61,6 +61,19 @@ func parseParams(args *fasthttp.Args, known paramSet) (params, error) {
 	return given, nil
 }
 
+// knownParams reads a query string at FLOPY-NET's own surface, whose clients send more than they need: what is not known is
+// ignored, and of what is repeated the first one counts.
+func knownParams(args *fasthttp.Args, known paramSet) (params, error) {
+	var kept fasthttp.Args
+	for name, value := range args.All() {
+		repeatable, ok := known[string(name)]
+		if ok && (repeatable || !kept.HasBytes(name)) {
+			kept.AddBytesKV(name, value)
+		}
+	}
+	return parseParams(&kept, known)
+}
+
 // noParams refuses every parameter, at an endpoint that has none.
 func (r *request) noParams() error {
 	_, err := parseParams(r.http.QueryArgs(), paramSet{})

@@ -13,15 +13,16 @@ type handler func(*Server, *request) error
 
 // route is an endpoint.
 type route struct {
-	method  string
-	path    string // without the base and without a slash at its end, unless it is "/"
-	about   string // one line for the index
-	role    role   // what a client must be allowed to, once there are keys
-	mutates bool   // it changes something: closed to foreign web pages
-	live    bool   // a WebSocket or server-sent events: likewise, and a key may come as browsers can send it there
-	login   bool   // a key may also come in the parameters u and p, as clients of InfluxDB send it
-	query   bool   // it counts among the queries that /system/performance tells of
-	handler handler
+	method   string
+	path     string // without the base and without a slash at its end, unless it is "/"
+	about    string // one line for the index
+	role     role   // what a client must be allowed to, once there are keys
+	mutates  bool   // it changes something: closed to foreign web pages
+	live     bool   // a WebSocket or server-sent events: likewise, and a key may come as browsers can send it there
+	login    bool   // a key may also come in the parameters u and p, as clients of InfluxDB send it
+	query    bool   // it counts among the queries that /system/performance tells of
+	flopynet bool   // it belongs to FLOPY-NET's own surface: served at its path alone, which begins with /api
+	handler  handler
 
 	failure spelling // nil: the common envelope
 }
@@ -43,11 +44,27 @@ const (
 // bases are where the same routes are served.
 var bases = [...]string{"", "/api/v1"}
 
+// places returns the paths at which a route is served.
+func (endpoint *route) places() []string {
+	if endpoint.flopynet {
+		return []string{endpoint.path}
+	}
+	places := make([]string, len(bases))
+	for i, base := range bases {
+		places[i] = base + endpoint.path
+		if base != "" {
+			places[i] = strings.TrimSuffix(places[i], "/")
+		}
+	}
+	return places
+}
+
 // allRoutes lists every endpoint.
 func allRoutes() []route {
 	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
 		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
-		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes())
+		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes(),
+		flopynetRoutes())
 }
 
 // newRouter returns a router for the routes.
@@ -60,11 +77,7 @@ func (s *Server) newRouter(routes []route) *router.Router {
 	r.GlobalOPTIONS = s.answerOptions
 	for _, endpoint := range routes {
 		serve := s.wrap(endpoint)
-		for _, base := range bases {
-			path := base + endpoint.path
-			if base != "" {
-				path = strings.TrimSuffix(path, "/")
-			}
+		for _, path := range endpoint.places() {
 			r.Handle(endpoint.method, path, serve)
 			if endpoint.failure != nil {
 				s.spell[path] = endpoint.failure

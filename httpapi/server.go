@@ -78,6 +78,9 @@ type Options struct {
 	// 503.
 	Exports *export.Jobs
 
+	// Testbed is what is known of FLOPY-NET's components. The server does not own it. nil: none of them is polled.
+	Testbed *flopynet.Testbed
+
 	// ExportPatience is how long the answer to a request for an export to a file waits for that to be done.
 	// 0: 1 s.
 	ExportPatience time.Duration
@@ -145,6 +148,7 @@ type Server struct {
 	queries *queryStats
 	admin   adminJobs
 	machine *flopynet.Machine
+	testbed *flopynet.Testbed
 
 	telemetry *telemetry.Telemetry // our own metrics
 	streams   *streams
@@ -174,6 +178,9 @@ func New(db *engine.DB, options Options) *Server {
 		started: options.Now(),
 		machine: flopynet.NewMachine(options.Now),
 		live:    newLiveClients(options.MaxConnections),
+	}
+	if s.testbed = options.Testbed; s.testbed == nil {
+		s.testbed = flopynet.NoTestbed(db, options.Now)
 	}
 	s.telemetry = telemetry.New(db.Stats, options.Version)
 	if s.keys == nil {

@@ -217,7 +217,7 @@ func TestHealth(t *testing.T) {
 			t.Errorf("%s is %v, want %v", key, value, want)
 		}
 	}
-	if monitors, ok := got["monitors"].(map[string]any); !ok || len(monitors) != 0 {
+	if monitors, ok := got["monitors"].(map[string]any); !ok || len(monitors) != 4 || monitors["fl"] != false {
 		t.Errorf("monitors is %v", got["monitors"])
 	}
 	components := got["components"].(map[string]any)
