@@ -28,28 +28,50 @@ var errForced = errors.New("stopped at once by a second signal; what was acknowl
 
 // serve runs the server until a signal ends it, and returns nil after an orderly shutdown.
 func serve(settings config.Config) error {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
+	logger, level := startLogger(settings)
+	listeners, err := listenAll(settings, logger)
+	if err != nil {
+		return err
+	}
+	defer closeAll(listeners)
+	ready := func(effective config.Config, locked bool) { printBanner(os.Stdout, effective, listeners, locked) }
+	return untilSignal(logger, func(stop <-chan struct{}) error {
+		return runService(settings, logger, level, listeners, ready, stop)
+	})
+}
 
+// startLogger returns the logger that the settings want, and its level, and warns of variables that are no settings.
+func startLogger(settings config.Config) (*slog.Logger, *slog.LevelVar) {
 	level := new(slog.LevelVar)
 	level.Set(settings.LogLevel())
 	logger := newLogger(os.Stderr, level)
 	for _, name := range config.UnknownEnvironment(os.Environ()) {
 		logger.Warn("this environment variable is no setting and is ignored; collector serve --help lists them", "name", name)
 	}
-	// The ports come first: whoever lacks one should learn it before a long recovery, not after.
+	return logger, level
+}
+
+// listenAll takes the ports. They come first: whoever lacks one should learn it before a long recovery, not after.
+func listenAll(settings config.Config, logger *slog.Logger) ([]net.Listener, error) {
 	listeners, err := listen(settings.Listen)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer closeAll(listeners)
-	if listeners, err = encrypt(listeners, settings, logger); err != nil {
-		return err
+	encrypted, err := encrypt(listeners, settings, logger)
+	if err != nil {
+		closeAll(listeners)
 	}
+	return encrypted, err
+}
+
+// untilSignal runs something that ends when its channel is closed: at the first signal. At the second it is left alone.
+func untilSignal(logger *slog.Logger, run func(stop <-chan struct{}) error) error {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	done := make(chan error, 1)
 	stop := make(chan struct{})
-	go func() { done <- runService(settings, logger, level, listeners, stop) }()
+	go func() { done <- run(stop) }()
 	var stopping time.Time
 	select {
 	case err := <-done:
@@ -70,8 +92,10 @@ func serve(settings config.Config) error {
 	}
 }
 
-// runService opens the store and serves it on the listeners until stop is closed or a listener fails.
-func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, listeners []net.Listener, stop <-chan struct{}) (err error) {
+// runService opens the store and serves it on the listeners until stop is closed or a listener fails. It calls ready once
+// it serves, with the settings in force, and says whether a key is needed.
+func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, listeners []net.Listener,
+	ready func(effective config.Config, locked bool), stop <-chan struct{}) (err error) {
 	live, err := openConfig(given, logger)
 	if err != nil {
 		return err
@@ -124,7 +148,7 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 		go func() { failed <- server.Serve(listener) }()
 	}
 	server.SetReady(true)
-	printBanner(os.Stdout, settings, listeners, keys.Any())
+	ready(settings, keys.Any())
 
 	select {
 	case <-stop:
