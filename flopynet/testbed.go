@@ -13,7 +13,7 @@ import (
 // PeerOptions says where a component is and how often it is asked.
 type PeerOptions struct {
 	URL      string        // such as http://192.168.100.10:8081; "": it is not polled
-	Interval time.Duration // between two rounds of questions; default 5 s
+	Interval time.Duration // between two rounds of questions; default 5 s; negative: it is asked for nothing but its events
 	Timeout  time.Duration // of one question, its whole answer included; default 5 s
 }
 
@@ -36,7 +36,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	for _, p := range []*PeerOptions{&o.FLServer, &o.PolicyEngine, &o.SDNController} {
-		if p.Interval <= 0 {
+		if p.Interval == 0 {
 			p.Interval = defaultInterval
 		}
 		if p.Timeout <= 0 {
@@ -85,7 +85,7 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 		{PolicyEngine, t.options.PolicyEngine, t.monitorPolicyEngine},
 		{SDNController, t.options.SDNController, t.monitorSDNController},
 	} {
-		if one.options.URL == "" {
+		if one.options.URL == "" || one.options.Interval < 0 && (one.name == SDNController || t.options.EventInterval < 0) {
 			continue
 		}
 		p, err := newPeer(one.name, one.options, t.options.Now)
@@ -109,8 +109,12 @@ func NoTestbed(db *engine.DB, now func() time.Time) *Testbed {
 	return t
 }
 
-// poll adds a poller. The first one of a peer is its main one: its outcome is stored as the peer's series up.
+// poll adds a poller, unless its interval is negative. The first one of a peer is its main one: its outcome is stored as the
+// peer's series up.
 func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder, poll func(context.Context) error) {
+	if interval < 0 {
+		return
+	}
 	one := &poller{peer: p, name: name, interval: interval, poll: poll, now: t.options.Now, logger: t.options.Logger}
 	if len(t.pollers) == 0 || t.pollers[len(t.pollers)-1].peer != p {
 		one.after = func(_ context.Context, at time.Time, err error) { t.recordUp(p, r, at, err) }
@@ -165,6 +169,25 @@ func (t *Testbed) Peers() []PeerStatus {
 	}
 	return all
 }
+
+// Polls reports whether a component is polled, for more than its events.
+func (t *Testbed) Polls(name string) bool { return t.peers[name] != nil && t.Interval(name) > 0 }
+
+// Interval is the time between two polls of a component: negative where it is asked for its events alone.
+func (t *Testbed) Interval(name string) time.Duration {
+	switch name {
+	case FLServer:
+		return t.options.FLServer.Interval
+	case PolicyEngine:
+		return t.options.PolicyEngine.Interval
+	case SDNController:
+		return t.options.SDNController.Interval
+	}
+	return defaultInterval
+}
+
+// EventInterval is the time between two questions for events: negative where none are asked for.
+func (t *Testbed) EventInterval() time.Duration { return t.options.EventInterval }
 
 // PollsEvents reports whether the events of some component are asked for.
 func (t *Testbed) PollsEvents() bool {

@@ -26,9 +26,9 @@ type serviceHealth struct {
 
 // monitors returns what is polled.
 func (s *Server) monitors() monitors {
-	polled := func(name string) bool { return s.testbed.Peer(name).URL != "" }
 	return monitors{
-		Policy: polled(flopynet.PolicyEngine), FL: polled(flopynet.FLServer), Network: polled(flopynet.SDNController), Events: s.testbed.PollsEvents(),
+		Policy: s.testbed.Polls(flopynet.PolicyEngine), FL: s.testbed.Polls(flopynet.FLServer), Network: s.testbed.Polls(flopynet.SDNController),
+		Events: s.testbed.PollsEvents(),
 	}
 }
 

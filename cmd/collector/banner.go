@@ -31,7 +31,11 @@ func printBanner(out io.Writer, settings config.Config, listeners []net.Listener
 		directory = absolute
 	}
 	fmt.Fprintf(out, "  data          %s\n", directory)
-	fmt.Fprintf(out, "  durability    %s\n\n", durability(settings))
+	fmt.Fprintf(out, "  durability    %s\n", durability(settings))
+	for _, peer := range polled(settings.Flopynet) {
+		fmt.Fprintf(out, "  polls         %s\n", peer.text(settings.Flopynet.Events))
+	}
+	fmt.Fprintln(out)
 	base := scheme + dialable(listeners[0].Addr())
 	if settings.SelfMetrics {
 		fmt.Fprintf(out, "  try           %s '%s/metrics/query?metric=cpu_usage&source=system&from=now-5m'\n\n", curl, base)

@@ -129,7 +129,14 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	defer exports.Close()
 	options := serverOptions(settings, logger, keys, live)
 	options.Exports = exports
-	server := httpapi.New(db, options)
+	var server *httpapi.Server
+	testbed, err := openTestbed(db, settings, logger, func(at time.Time, samples int) { server.NoteStored(at, samples) })
+	if err != nil {
+		return err
+	}
+	defer testbed.Close()
+	options.Testbed = testbed
+	server = httpapi.New(db, options)
 	pipelines, err := openPipelines(db, server, settings, logger)
 	if err != nil {
 		return err
@@ -143,12 +150,20 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	}
 	alerts := watchAlerts(db, server, live, logger)
 	defer alerts.Close()
+	return serveUntil(server, listeners, stop, logger, func() {
+		testbed.Start()
+		ready(settings, keys.Any())
+	})
+}
+
+// serveUntil answers on the listeners until stop is closed or one of them fails, and calls ready once it does.
+func serveUntil(server *httpapi.Server, listeners []net.Listener, stop <-chan struct{}, logger *slog.Logger, ready func()) (err error) {
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
 		go func() { failed <- server.Serve(listener) }()
 	}
 	server.SetReady(true)
-	ready(settings, keys.Any())
+	ready()
 
 	select {
 	case <-stop:
