@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Packages in which goroutines meet: tested under the race detector where a C compiler is there for it. The engine is
 # tested once more without it, with all cases of its random tests: engine/race_test.go.
-CONCURRENT := ./analysis/... ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/alert/... ./internal/export/... ./internal/head/... ./internal/ingest/... ./internal/lineproto/... ./internal/rawcache/... ./internal/remotewrite/... ./internal/telemetry/... ./pipeline/... ./wal/...
+CONCURRENT := ./analysis/... ./cmd/... ./engine/... ./flopynet/... ./httpapi/... ./index/... ./internal/alert/... ./internal/export/... ./internal/head/... ./internal/ingest/... ./internal/lineproto/... ./internal/rawcache/... ./internal/remotewrite/... ./internal/telemetry/... ./internal/testbed/... ./pipeline/... ./wal/...
 
 # The assertions of the engine's invariants are compiled into tests only.
 TESTFLAGS := -count=1 -timeout 40m -tags invariants

@@ -20,6 +20,8 @@ var clockAllowed = map[string]string{
 	"httpapi/linger.go":   "deadlines of connections",
 	"httpapi/server.go":   "the default of Options.Now",
 	"pipeline/manager.go": "the default of Options.Now",
+
+	"internal/testbed/options.go": "the default of Options.Now",
 }
 
 func TestOnlyTheEdgesReadTheClock(t *testing.T) {

@@ -44,6 +44,7 @@ var mayImport = []struct {
 	{"internal/ingest", []string{"model", "engine", "internal/timefmt"}},
 	{"internal/lineproto", []string{"model", "engine", "internal/rawcache"}},
 	{"internal/remotewrite", []string{"model", "engine", "internal/rawcache"}},
+	{"internal/testbed", nil},
 	{"flopynet", []string{"model", "engine", "internal/timefmt"}},
 	{"analysis", []string{"model", "engine"}},
 	{"pipeline", []string{"model", "engine", "internal/timefmt", "internal/numfmt"}},
@@ -60,12 +61,12 @@ var mayImport = []struct {
 	{"bench/time", []string{"model", "engine"}},
 	{"cmd/collector", []string{
 		"model", "engine", "internal/timefmt", "internal/alert", "internal/telemetry", "internal/ingest", "internal/export",
-		"config", "flopynet", "analysis", "pipeline", "httpapi", "web", "bench",
+		"internal/testbed", "config", "flopynet", "analysis", "pipeline", "httpapi", "web", "bench",
 	}},
 }
 
-// testSupport may be imported by any test, and by nothing else.
-var testSupport = []string{"internal/doctest"}
+// testSupport may be imported by any test, and by nothing else but what mayImport says.
+var testSupport = []string{"internal/doctest", "internal/testbed"}
 
 // onlyIn confines a dependency to the packages that wrap it, so that it can be changed there.
 var onlyIn = []struct {

@@ -1,0 +1,58 @@
+// Package testbed simulates FLOPY-NET's FL server, policy engine and SDN controller, and the FL clients, for tests
+// and for the demonstration. A Testbed is one scenario with three HTTP servers on it, which answer as the real
+// components do: their paths, names, types, and oddities.
+//
+// # The scenario
+//
+// An FL server trains one model in rounds with clients that sit behind switches, and asks the policy engine
+// before it does anything. All follows from Options.Seed and the time that has passed: nothing sleeps. Whoever
+// asks a component something first brings the scenario up to Options.Now, whose steps have exact times of their
+// own, whole microseconds, however late and however often anybody asks. So a test steps a clock, and a program
+// passes none and sees it live.
+//
+// A round begins RoundEvery after the one before began, or later if that one lasted longer:
+//
+//	server  fl_client_training   denied in one round: the training pauses for half of RoundEvery
+//	server  fl_client_selection  which no policy covers: an event, but no decision
+//	        ROUND_STARTED
+//	client  fl_client_training   denied: this client takes no part in this round
+//	client  downloads the model, trains (a straggler twice as long or more), uploads it
+//	        its measurement is pushed to the collector
+//	        AGGREGATION_COMPLETED, when the last has uploaded
+//	client  fl_client_evaluation, downloads, evaluates
+//	        EVALUATION_COMPLETED, ROUND_COMPLETED, and the row of /rounds: at one instant, give or take 90 µs
+//	server  fl_server_control    decides about the next round
+//
+// Accuracy rises and loss falls, with noise; the round's are the means of its clients', by their examples. With
+// three clients or more the last joins in the first third, the second drops out in the middle of a round, which
+// then counts a failure, and comes back; the first straggles once and is denied once. More of all this happens
+// at random. At two fifths of the rounds a policy is updated, so the version rises. After the last round the
+// server stays up and asks every minute whether it may.
+//
+// The switches form a star: the servers (192.168.100.10 FL, .20 policy, .40 collector, .41 controller) are on the
+// first, the clients (.101, .102, ...) on the others in turn. Each model that moves is a transfer, which grows the
+// counters of all ports and flows on its way, evenly over its time; the requests to the policy engine and the
+// OpenFlow sessions are transfers too. What goes into a switch comes out of it, or a flow drops it: a denied
+// client tries three packets, which the drop flow at its switch counts. Flows that nothing has used for three
+// rounds are removed. A client's host and port come and go with it.
+//
+// # Restarts and failures
+//
+// FL.Restart keeps the rounds, as SQLite does; events, counters and current_round begin anew. Policy.Restart
+// keeps the version only. SDN.Restart keeps flows and counters, which are the switches'; the keys in /stats/flows
+// change, since they hold a hash that Python salts. SDN.RestartSwitches sets the counters back. FL.Train starts
+// a training whose rounds begin at 1 and replace the old rows. A restart takes no time, and the training goes on.
+//
+// A component with a Failure goes on working; what it answers is ill. All that a component has ever
+// produced, also what a restart or a bounded buffer has lost, is told by the accessors of Testbed.
+//
+// # Control over HTTP
+//
+// Testbed.ControlURL is a server of its own, so that it answers while a component is down:
+//
+//	GET  /                                      the components, their URLs and failures
+//	POST /fl/fail?mode=hang&for=60s             also path=/events: only requests whose path begins so
+//	POST /fl/heal
+//	POST /policy/restart                        sdn too; sdn takes switches=true
+//	POST /fl/train
+package testbed

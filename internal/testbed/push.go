@@ -1,0 +1,241 @@
+package testbed
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	mostQueued   = 10_000
+	pushTimeout  = 5 * time.Second
+	leastBackoff = 50 * time.Millisecond
+	mostBackoff  = 2 * time.Second
+)
+
+// Pushes tells how pushing goes.
+type Pushes struct {
+	Queued   int // not yet acknowledged
+	Sent     int // acknowledged
+	Rejected int // answered with a status that says that it will never be taken
+	Lost     int // given up: the oldest when more than 10,000 wait, or, of decisions, each that didn't arrive at once
+}
+
+// push is something to be pushed.
+type push struct {
+	serial int
+	body   []byte
+}
+
+// pusher pushes one after the other, in order.
+type pusher struct {
+	url, key string
+	once     bool // each is tried once, as the policy engine does; else until it is acknowledged
+	client   *http.Client
+	logger   *slog.Logger
+
+	ctx    context.Context // ends when the pusher is to stop
+	cancel context.CancelFunc
+	done   chan struct{}
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	serial int
+	queue  []push
+	counts Pushes
+	empty  chan struct{} // closed while the queue is empty
+}
+
+// startPushing starts the pushers, if there is a collector.
+func (t *Testbed) startPushing() {
+	if t.options.CollectorURL == "" {
+		return
+	}
+	base := strings.TrimRight(t.options.CollectorURL, "/")
+	t.clients = t.newPusher(base+"/metrics", false)
+	t.decisions = t.newPusher(base+"/policy_decisions", true)
+}
+
+func (t *Testbed) newPusher(url string, once bool) *pusher {
+	p := &pusher{
+		url: url, key: t.options.CollectorKey, once: once, logger: t.options.Logger, done: make(chan struct{}),
+		client: &http.Client{Timeout: pushTimeout, Transport: &http.Transport{}}, wake: make(chan struct{}, 1), empty: make(chan struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	close(p.empty)
+	go p.run()
+	return p
+}
+
+func (t *Testbed) stopPushing() {
+	for _, p := range []*pusher{t.clients, t.decisions} {
+		if p != nil {
+			p.cancel()
+			<-p.done
+			p.client.CloseIdleConnections()
+		}
+	}
+}
+
+// queueMeasurement has a client push what it measured, in the shape of the collector's POST /metrics.
+func (t *Testbed) queueMeasurement(m Measurement) {
+	metrics := make([]object, len(m.Values))
+	tags := object{"client_id": m.ClientID, "round": strconv.Itoa(m.Round), "training": strconv.Itoa(m.Training)}
+	for i, v := range m.Values {
+		metrics[i] = object{"name": v.Name, "value": v.Value, "unit": v.Unit, "tags": tags}
+	}
+	t.clients.add(encode(object{"source": "fl_client", "timestamp": m.Time.Format(time.RFC3339Nano), "metrics": metrics}))
+}
+
+func (t *Testbed) queueDecision(d Decision) { t.decisions.add(encode(decisionRow(d))) }
+
+// Push brings the scenario up to the present and waits until all is acknowledged or given up, or ctx ends. It
+// returns at once if nobody pushes.
+func (t *Testbed) Push(ctx context.Context) error {
+	t.at(func(*scenario) {})
+	for _, p := range []*pusher{t.clients, t.decisions} {
+		if p == nil {
+			continue
+		}
+		p.mu.Lock()
+		empty := p.empty
+		p.mu.Unlock()
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return fmt.Errorf("push to %s: %w", p.url, ctx.Err())
+		}
+	}
+	return nil
+}
+
+// ClientPushes and DecisionPushes tell how pushing goes; all zero if nobody pushes.
+func (t *Testbed) ClientPushes() Pushes { return t.clients.state() }
+
+// DecisionPushes is what ClientPushes is, for the policy engine.
+func (t *Testbed) DecisionPushes() Pushes { return t.decisions.state() }
+
+func (p *pusher) state() Pushes {
+	if p == nil {
+		return Pushes{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	counts := p.counts
+	counts.Queued = len(p.queue)
+	return counts
+}
+
+func (p *pusher) add(body []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		p.empty = make(chan struct{})
+	}
+	if len(p.queue) == mostQueued {
+		p.queue = p.queue[1:]
+		p.counts.Lost++
+	}
+	p.serial++
+	p.queue = append(p.queue, push{p.serial, body})
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// first returns what is to be pushed next.
+func (p *pusher) first() (push, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		return push{}, false
+	}
+	return p.queue[0], true
+}
+
+// remove takes a push off the queue, unless it is gone already, and counts what became of it.
+func (p *pusher) remove(which push, count func(*Pushes)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 || p.queue[0].serial != which.serial {
+		return // it was given up meanwhile, and counted
+	}
+	count(&p.counts)
+	if p.queue = p.queue[1:]; len(p.queue) == 0 {
+		close(p.empty)
+	}
+}
+
+// run pushes until the testbed is closed.
+func (p *pusher) run() {
+	defer close(p.done)
+	backoff := leastBackoff
+	for p.ctx.Err() == nil {
+		next, ok := p.first()
+		if !ok {
+			select {
+			case <-p.wake:
+			case <-p.ctx.Done():
+			}
+			continue
+		}
+		taken, rejected, err := p.send(next.body)
+		switch {
+		case taken:
+			p.remove(next, func(c *Pushes) { c.Sent++ })
+			backoff = leastBackoff
+			continue
+		case rejected:
+			p.logger.Warn("the collector rejects what is pushed", slog.String("url", p.url), slog.Any("error", err))
+			p.remove(next, func(c *Pushes) { c.Rejected++ })
+			continue
+		case p.once:
+			p.remove(next, func(c *Pushes) { c.Lost++ })
+			continue
+		case backoff == leastBackoff:
+			p.logger.Info("the collector doesn't take what is pushed; trying again", slog.String("url", p.url), slog.Any("error", err))
+		}
+		timer := time.NewTimer(backoff)
+		select {
+		case <-timer.C:
+		case <-p.ctx.Done():
+		}
+		timer.Stop()
+		backoff = min(2*backoff, mostBackoff)
+	}
+}
+
+// send tries once. err says why the collector didn't take it.
+func (p *pusher) send(body []byte) (taken, rejected bool, err error) {
+	request, err := http.NewRequestWithContext(p.ctx, http.MethodPost, p.url, bytes.NewReader(body))
+	if err != nil {
+		return false, true, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if p.key != "" {
+		request.Header.Set("Authorization", "Bearer "+p.key)
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return false, false, err
+	}
+	defer response.Body.Close()
+	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	switch status := response.StatusCode; {
+	case status >= 200 && status < 300:
+		return true, false, nil
+	case status == http.StatusBadRequest, status == http.StatusNotFound, status == http.StatusRequestEntityTooLarge,
+		status == http.StatusUnsupportedMediaType, status == http.StatusUnprocessableEntity:
+		return false, true, fmt.Errorf("%s: %.200s", response.Status, answer)
+	default:
+		return false, false, fmt.Errorf("%s: %.200s", response.Status, answer)
+	}
+}
