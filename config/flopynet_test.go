@@ -81,7 +81,7 @@ func TestNodesAndSwitches(t *testing.T) {
 
 func TestLoadTrimsURLs(t *testing.T) {
 	url := " http://fl-server:8081/base// "
-	got, err := Load("", Overrides{Flopynet: FlopynetFlags{FLServer: PeerFlags{URL: &url}}})
+	got, _, err := Load("", nil, Overrides{Flopynet: FlopynetFlags{FLServer: PeerFlags{URL: &url}}})
 	if err != nil || got.Flopynet.FLServer.URL != "http://fl-server:8081/base" {
 		t.Errorf("%v, %q", err, got.Flopynet.FLServer.URL)
 	}

@@ -14,33 +14,37 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load gathers the settings: the defaults, over them the YAML file at path (none when path is empty),
-// over both the overrides, of which later ones win. The result is valid.
-func Load(path string, overrides ...Overrides) (Config, error) {
+// Load gathers the settings: the defaults, over them the file at path (none when path is empty), over it
+// FLOPY-NET's variables in environ ("NAME=value"), and over all what was given by flags and our own variables. The file is
+// YAML, or FLOPY-NET's JSON. The result is valid. The remarks are to be logged.
+func Load(path string, environ []string, given Overrides) (Config, []Remark, error) {
 	settings := Default()
+	flopynet := newForeign(environ)
+	flopynet.collectorsDefaults(&settings)
 	if path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return Config{}, fmt.Errorf("reading the configuration: %w", err)
+			return Config{}, nil, fmt.Errorf("reading the configuration: %w", err)
 		}
-		if err := parseFile(text, &settings); err != nil {
-			return Config{}, fmt.Errorf("configuration file %s: %w", path, err)
+		if err := parseFile(text, path, &settings, flopynet); err != nil {
+			return Config{}, nil, fmt.Errorf("configuration file %s: %w", path, err)
 		}
 	}
-	for _, given := range overrides {
-		given.Apply(&settings)
+	if err := flopynet.apply(&settings); err != nil {
+		return Config{}, nil, err
 	}
+	given.Apply(&settings)
 	settings.Flopynet.normalize()
 	if err := settings.Validate(); err != nil {
-		return Config{}, fmt.Errorf("configuration: %w", err)
+		return Config{}, nil, fmt.Errorf("configuration: %w", err)
 	}
-	return settings, nil
+	return settings, flopynet.remarks, nil
 }
 
-// parseFile replaces the settings that the text of a YAML file gives. A key that is unknown or given
-// twice, or a value of the wrong type, is an error with its line.
-func parseFile(text []byte, settings *Config) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
+// parseFile replaces the settings that the text of a YAML file gives, or takes the values out of FLOPY-NET's file. A
+// key of ours that is unknown or given twice, or a value of the wrong type, is an error with its line.
+func parseFile(text []byte, name string, settings *Config, flopynet *foreign) error {
+	decoder := yaml.NewDecoder(bytes.NewReader(readable(text)))
 	var document yaml.Node
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return nil // empty, or comments alone
@@ -50,7 +54,15 @@ func parseFile(text []byte, settings *Config) error {
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return errors.New("it holds more than one YAML document; one is expected")
 	}
-	return decodeSection(document.Content[0], "", reflect.ValueOf(settings).Elem())
+	root := document.Content[0]
+	isFlopynets, err := isFlopynetFile(root)
+	switch {
+	case err != nil:
+		return err
+	case isFlopynets:
+		return flopynet.readFile(root, name)
+	}
+	return decodeSection(root, "", reflect.ValueOf(settings).Elem())
 }
 
 // decodeSection fills the struct section from a mapping. prefix is the section's key with a dot behind

@@ -139,7 +139,7 @@ flopynet:
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			got := Default()
-			err := parseFile([]byte(c.text), &got)
+			err := parseFile([]byte(c.text), "collector.yaml", &got, newForeign(nil))
 			if c.wantError != "" {
 				if err == nil || !strings.Contains(err.Error(), c.wantError) {
 					t.Fatalf("error %v, want one with %q", err, c.wantError)
@@ -166,7 +166,7 @@ func TestLoadLaysOverridesOverFileOverDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	directory := "from-flag"
-	got, err := Load(path, Overrides{DataDir: &directory})
+	got, _, err := Load(path, nil, Overrides{DataDir: &directory})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,14 +179,14 @@ func TestLoadLaysOverridesOverFileOverDefaults(t *testing.T) {
 
 func TestLoadNamesTheFile(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
-	if _, err := Load(missing, Overrides{}); err == nil || !strings.Contains(err.Error(), "missing.yaml") {
+	if _, _, err := Load(missing, nil, Overrides{}); err == nil || !strings.Contains(err.Error(), "missing.yaml") {
 		t.Errorf("error %v, want one that names the file", err)
 	}
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
 	if err := os.WriteFile(broken, []byte("paint: red\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := Load(broken, Overrides{})
+	_, _, err := Load(broken, nil, Overrides{})
 	if err == nil || !strings.Contains(err.Error(), "broken.yaml: line 1: unknown key \"paint\"") {
 		t.Errorf("error %v, want one with file, line and key", err)
 	}
@@ -203,7 +203,7 @@ func FuzzParseFile(f *testing.F) {
 	f.Add("processing: !!binary aGk=\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		settings := Default()
-		if err := parseFile([]byte(text), &settings); err != nil {
+		if err := parseFile([]byte(text), "fuzz.yaml", &settings, newForeign(nil)); err != nil {
 			return
 		}
 		if err := settings.Validate(); err == nil {

@@ -130,9 +130,9 @@ func replace[T any](setting, given *T) {
 
 // UnknownEnvironment returns the names in environ ("NAME=value") that begin with EnvPrefix and are no
 // setting. They are worth a warning, not an error: Kubernetes and Docker links define such names for a
-// service that is called collector (COLLECTOR_PORT, COLLECTOR_SERVICE_HOST).
+// service that is called collector (COLLECTOR_SERVICE_HOST).
 func UnknownEnvironment(environ []string) []string {
-	known := map[string]bool{EnvPrefix + "CONFIG": true}
+	known := map[string]bool{EnvPrefix + "CONFIG": true, EnvPrefix + "PORT": true, EnvPrefix + "IP": true} // the latter two are FLOPY-NET's
 	eachFlag(reflect.TypeFor[Overrides](), "", "", func(_, variable string) { known[variable] = true })
 	var unknown []string
 	for _, entry := range environ {

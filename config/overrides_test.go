@@ -94,7 +94,7 @@ func TestApplySetsEverySetting(t *testing.T) {
 }
 
 func TestUnknownEnvironment(t *testing.T) {
-	got := UnknownEnvironment([]string{"PATH=/bin", "COLLECTOR_WAL_SYNC=off", "COLLECTOR_CONFIG=x", "COLLECTOR_WAL_SNYC=off", "COLLECTOR_=", "XCOLLECTOR_A=b"})
+	got := UnknownEnvironment([]string{"PATH=/bin", "COLLECTOR_WAL_SYNC=off", "COLLECTOR_CONFIG=x", "COLLECTOR_PORT=8000", "COLLECTOR_IP=40", "COLLECTOR_WAL_SNYC=off", "COLLECTOR_=", "XCOLLECTOR_A=b"})
 	if diff := cmp.Diff([]string{"COLLECTOR_WAL_SNYC", "COLLECTOR_"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

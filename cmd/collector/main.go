@@ -30,20 +30,20 @@ type commands struct {
 }
 
 type serveCommand struct {
-	Config           string `name:"config" env:"COLLECTOR_CONFIG" placeholder:"FILE" help:"YAML file with settings."`
+	Config           string `name:"config" env:"COLLECTOR_CONFIG" placeholder:"FILE" help:"File with settings: YAML, or FLOPY-NET's JSON."`
 	Profile          string `name:"profile" hidden:"" placeholder:"FILE" help:"Write a CPU profile of the whole run to this file."`
 	config.Overrides `embed:""`
 }
 
 // Run starts the server and returns once it has stopped.
 func (c serveCommand) Run() error {
-	flopynet, err := config.FlopynetOverrides(os.Getenv)
+	settings, remarks, err := config.Load(c.Config, os.Environ(), c.Overrides)
 	if err != nil {
 		return err
 	}
-	settings, err := config.Load(c.Config, flopynet, c.Overrides)
-	if err != nil {
-		return err
+	logger := newLogger(os.Stderr, settings.LogLevel())
+	for _, remark := range remarks {
+		logger.Warn(remark.Text, "setting", remark.Setting)
 	}
 	return profiled(c.Profile, func() error { return serve(settings) })
 }
