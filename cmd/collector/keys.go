@@ -24,7 +24,8 @@ func openKeys(db *engine.DB, settings config.Config, logger *slog.Logger) (*http
 	})
 	if errors.Is(err, httpapi.ErrNoKey) {
 		return nil, fmt.Errorf("listen is %s, which other machines can reach, and there is no key, so that anybody there could read, write and change everything; "+
-			"give a key with --api-key or COLLECTOR_API_KEYS, listen on 127.0.0.1, or give --insecure if that is what you want", reachable)
+			"give a key with --api-key or COLLECTOR_API_KEYS, or a password with API_USERNAME and API_PASSWORD; or listen on 127.0.0.1; "+
+			"or give --insecure or COLLECTOR_INSECURE=true, if that is what you want", reachable)
 	}
 	if err != nil {
 		return nil, err
