@@ -82,6 +82,33 @@ func TestServesWithFlopynetsFile(t *testing.T) {
 	}
 }
 
+// TestPeersByFlagAndVariable: the parser puts the prefixes before the names of a peer's flags as the rule for names
+// wants it, and they go before FLOPY-NET's.
+func TestPeersByFlagAndVariable(t *testing.T) {
+	environment := []string{
+		"COLLECTOR_FLOPYNET_POLICY_ENGINE_URL=http://own:1", "POLICY_ENGINE_URL=http://theirs:1", "POLICY_INTERVAL_SEC=9",
+		"COLLECTOR_FLOPYNET_SDN_CONTROLLER_TIMEOUT=3s", "COLLECTOR_FLOPYNET_NODE_IPS=a=10.0.0.1,b=10.0.0.2", "NODE_IP_C=10.0.0.3",
+		"COLLECTOR_FLOPYNET_EVENTS_INTERVAL=2s", "COLLECTOR_FLOPYNET_SWITCH_NAMES=1=variable",
+	}
+	p := startCommand(t, command(t, environment, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir(), "--self-metrics=false",
+		"--flopynet-policy-engine-interval=1s", "--flopynet-events-enabled=false", "--flopynet-fl-server-url=http://[::1]:1/",
+		"--flopynet-switch-names=1=core", "--flopynet-switch-names=0x1a=edge", "--flopynet-link-capacity-bps=1000", "--flopynet-check-policy=false"))
+	var got map[string]any
+	get(t, p.url+"/config", &got)
+	peer := func(url, interval, timeout string) map[string]any {
+		return map[string]any{"url": url, "enabled": true, "interval": interval, "timeout": timeout}
+	}
+	want := map[string]any{
+		"fl_server": peer("http://[::1]:1", "5s", "5s"), "policy_engine": peer("http://own:1", "1s", "5s"), "sdn_controller": peer("", "5s", "3s"),
+		"events": map[string]any{"enabled": false, "interval": "2s"}, "node_ips": []any{"a=10.0.0.1", "b=10.0.0.2"}, "switch_names": []any{"1=core", "0x1a=edge"},
+		"link_capacity_bps": 1000.0, "training_mode": "production", "check_policy": false, "strict_policy": false,
+	}
+	if diff := cmp.Diff(want, got["flopynet"]); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	p.terminate(t)
+}
+
 // askAs asks as FLOPY-NET's dashboard does, which sends a password to whoever it asks, by this name of the server.
 func askAs(t *testing.T, url, host string, into any) {
 	t.Helper()
