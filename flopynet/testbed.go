@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -26,6 +27,13 @@ type Options struct {
 	// EventInterval lies between two questions for the events of the FL server and the policy engine. Default 5 s;
 	// negative: they are not asked for.
 	EventInterval time.Duration
+
+	// NodeIPs are the addresses of the testbed's machines by name: fl-server, fl-client-1, sdn-controller, openvswitch and so on.
+	NodeIPs map[string]netip.Addr
+	// SwitchNames are the names of switches by dpid. One without a name is ovs-<dpid>.
+	SwitchNames map[uint64]string
+	// LinkCapacityBps is what the network carries, in bits per second; 0: not known.
+	LinkCapacityBps int64
 
 	Logger *slog.Logger     // default: nothing is logged
 	Now    func() time.Time // default time.Now

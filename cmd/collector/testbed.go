@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/flopynet/collector/config"
@@ -38,6 +39,10 @@ func testbedOptions(settings config.Flopynet) flopynet.Options {
 	options := flopynet.Options{
 		FLServer: peer(settings.FLServer), PolicyEngine: peer(settings.PolicyEngine), SDNController: peer(settings.SDNController),
 		EventInterval: settings.Events.Interval,
+		NodeIPs:       map[string]netip.Addr{}, SwitchNames: settings.Switches(), LinkCapacityBps: settings.LinkCapacityBps,
+	}
+	for _, node := range settings.Nodes() {
+		options.NodeIPs[node.Name] = node.Address
 	}
 	if !settings.Events.Enabled {
 		options.EventInterval = -1
