@@ -11,10 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// testbedVariables are those that FLOPY-NET's compose file gives its collector, as far as they aren't about Docker.
+// testbedVariables are those that FLOPY-NET's compose file gives its collector, as far as they aren't about Docker, with addresses
+// where nobody answers.
 var testbedVariables = []string{
-	"SERVICE_TYPE=collector", "NETWORK_MONITOR_ENABLED=true", "FL_SERVER_HOST=fl-server", "FL_SERVER_PORT=8081", "POLICY_ENGINE_HOST=policy-engine",
-	"POLICY_ENGINE_URL=http://policy-engine:5000", "SDN_CONTROLLER_URL=http://sdn-controller:8181", "LOG_LEVEL=INFO", "COLLECTOR_IP=40",
+	"SERVICE_TYPE=collector", "NETWORK_MONITOR_ENABLED=true", "FL_SERVER_HOST=127.0.0.1", "FL_SERVER_PORT=1", "POLICY_ENGINE_HOST=policy-engine",
+	"POLICY_ENGINE_URL=http://127.0.0.1:1", "SDN_CONTROLLER_URL=http://127.0.0.1:1", "LOG_LEVEL=INFO", "COLLECTOR_IP=40",
 	"NODE_IP_FL_SERVER=192.168.100.10", "NODE_IP_FL_CLIENT_1=192.168.100.101", "POLICY_INTERVAL_SEC=5", "FL_INTERVAL_SEC=4", "NETWORK_INTERVAL_SEC=5", "EVENT_INTERVAL_SEC=3",
 	"API_PORT=0", // any that is free
 }
@@ -42,7 +43,7 @@ func TestAnswersAsFlopynetsCollector(t *testing.T) {
 			} `json:"flopynet"`
 		}
 		askAs(t, url+"/config", "collector:8000", &got)
-		if f := got.Flopynet; f.FLServer.URL != "http://fl-server:8081" || f.FLServer.Interval != "4s" || len(f.NodeIPs) != 2 {
+		if f := got.Flopynet; f.FLServer.URL != "http://127.0.0.1:1" || f.FLServer.Interval != "4s" || len(f.NodeIPs) != 2 {
 			t.Errorf("with %s: %+v", remedy, f)
 		}
 		p.terminate(t)
@@ -86,7 +87,7 @@ func TestServesWithFlopynetsFile(t *testing.T) {
 // wants it, and they go before FLOPY-NET's.
 func TestPeersByFlagAndVariable(t *testing.T) {
 	environment := []string{
-		"COLLECTOR_FLOPYNET_POLICY_ENGINE_URL=http://own:1", "POLICY_ENGINE_URL=http://theirs:1", "POLICY_INTERVAL_SEC=9",
+		"COLLECTOR_FLOPYNET_POLICY_ENGINE_URL=http://127.0.0.2:1", "POLICY_ENGINE_URL=http://127.0.0.3:1", "POLICY_INTERVAL_SEC=9",
 		"COLLECTOR_FLOPYNET_SDN_CONTROLLER_TIMEOUT=3s", "COLLECTOR_FLOPYNET_NODE_IPS=a=10.0.0.1,b=10.0.0.2", "NODE_IP_C=10.0.0.3",
 		"COLLECTOR_FLOPYNET_EVENTS_INTERVAL=2s", "COLLECTOR_FLOPYNET_SWITCH_NAMES=1=variable",
 	}
@@ -99,7 +100,7 @@ func TestPeersByFlagAndVariable(t *testing.T) {
 		return map[string]any{"url": url, "enabled": true, "interval": interval, "timeout": timeout}
 	}
 	want := map[string]any{
-		"fl_server": peer("http://[::1]:1", "5s", "5s"), "policy_engine": peer("http://own:1", "1s", "5s"), "sdn_controller": peer("", "5s", "3s"),
+		"fl_server": peer("http://[::1]:1", "5s", "5s"), "policy_engine": peer("http://127.0.0.2:1", "1s", "5s"), "sdn_controller": peer("", "5s", "3s"),
 		"events": map[string]any{"enabled": false, "interval": "2s"}, "node_ips": []any{"a=10.0.0.1", "b=10.0.0.2"}, "switch_names": []any{"1=core", "0x1a=edge"},
 		"link_capacity_bps": 1000.0, "training_mode": "production", "check_policy": false, "strict_policy": false,
 	}
