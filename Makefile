@@ -15,7 +15,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-export check-influx check-remote-write fuzz clean
+.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-dashboard check-export check-influx check-remote-write fuzz clean
 
 # A static binary.
 build:
@@ -80,6 +80,15 @@ check-influx:
 	python3 -m venv bench/out/influx
 	bench/out/influx/bin/pip install --quiet --disable-pip-version-check -r httpapi/testdata/influx-clients.txt
 	COLLECTOR_INFLUX_PYTHON=$(CURDIR)/bench/out/influx/bin/python $(GO) test -count=1 -run TestInfluxPythonClients -v ./httpapi
+
+# The backend of FLOPY-NET's own dashboard judges the collector's answers. FLOPYNET is a checkout of FLOPY-NET; what the backend
+# needs is fetched.
+check-dashboard:
+	@test -f "$(FLOPYNET)/dashboard/backend/app/main.py" || { echo 'make check-dashboard FLOPYNET=folder: a checkout of https://github.com/abdulmeLINK/flopy-net'; exit 2; }
+	python3 -m venv bench/out/dashboard
+	bench/out/dashboard/bin/pip install --quiet --disable-pip-version-check -r cmd/collector/testdata/dashboard-requirements.txt
+	COLLECTOR_DASHBOARD_PYTHON=$(CURDIR)/bench/out/dashboard/bin/python COLLECTOR_FLOPYNET=$(abspath $(FLOPYNET)) \
+		$(GO) test -count=1 -run TestDashboard -v ./cmd/collector
 
 # Each fuzz target for FUZZTIME.
 fuzz:
