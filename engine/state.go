@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,21 +71,63 @@ func (db *DB) State(kind, name string) ([]byte, error) {
 // EachState calls fn with each value of a kind, by name, until it returns an error. The value is fn's to
 // keep. fn must not change the state.
 func (db *DB) EachState(kind string, fn func(name string, value []byte) error) error {
+	return db.ReadStates(StateRange{Kind: kind}, fn)
+}
+
+// StateRange is the values of a kind whose names lie in [From, To), in the order of their bytes.
+type StateRange struct {
+	Kind     string
+	From, To string // To "": no end
+	Newest   bool   // from the last name to the first
+	Limit    int    // most values; 0: all
+}
+
+// ReadStates calls fn with the values of a range until it returns an error, which it returns. The value is fn's to
+// keep. fn must not change the state.
+func (db *DB) ReadStates(r StateRange, fn func(name string, value []byte) error) error {
 	if err := db.enter(); err != nil {
 		return err
 	}
 	defer db.leave()
-	return db.eachKey(keys.AppendStatePrefix(nil, kind), func(key, value []byte) error {
-		_, name, err := keys.ParseState(key)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrCorrupt, err)
-		}
-		opened, err := openState(kind, name, value)
-		if err != nil {
-			return err
-		}
-		return fn(name, opened)
-	})
+	lower, upper := keys.Range(keys.AppendStatePrefix(nil, r.Kind))
+	if r.From != "" {
+		lower = keys.AppendState(nil, r.Kind, r.From)
+	}
+	if r.To != "" {
+		upper = keys.AppendState(nil, r.Kind, r.To)
+	}
+	if bytes.Compare(lower, upper) >= 0 {
+		return nil
+	}
+	it, err := db.chunks.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("read the state %s: %w", r.Kind, err)
+	}
+	start, step := it.First, it.Next
+	if r.Newest {
+		start, step = it.Last, it.Prev
+	}
+	for valid, n := start(), 0; valid && err == nil && (r.Limit == 0 || n < r.Limit); valid, n = step(), n+1 {
+		err = passState(it, fn)
+	}
+	return errors.Join(err, it.Close())
+}
+
+// passState calls fn with the value that the iterator is at.
+func passState(it *pebble.Iterator, fn func(name string, value []byte) error) error {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return err
+	}
+	kind, name, err := keys.ParseState(it.Key())
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	opened, err := openState(kind, name, value)
+	if err != nil {
+		return err
+	}
+	return fn(name, opened)
 }
 
 // sealState puts the CRC32C behind a value.

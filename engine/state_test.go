@@ -52,3 +52,57 @@ func TestState(t *testing.T) {
 		t.Errorf("a damaged value: %v", err)
 	}
 }
+
+// TestReadStates reads ranges of one kind among others, with names of which one begins as another ends and one that
+// has the byte by which keys end a name.
+func TestReadStates(t *testing.T) {
+	db, err := Open("data", Options{FS: vfs.NewMem(), MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, kind := range []string{"round", "roun", "roundx"} {
+		for _, name := range []string{"1/1", "1/2", "1/2\x00", "1/2a", "2/1"} {
+			if err := db.ChangeState(StateChange{kind, name, []byte(kind)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stop := errors.New("enough")
+	for _, row := range []struct {
+		r    StateRange
+		stop int
+		want []string
+	}{
+		{r: StateRange{}, want: []string{"1/1", "1/2", "1/2\x00", "1/2a", "2/1"}},
+		{r: StateRange{Newest: true}, want: []string{"2/1", "1/2a", "1/2\x00", "1/2", "1/1"}},
+		{r: StateRange{From: "1/2"}, want: []string{"1/2", "1/2\x00", "1/2a", "2/1"}},
+		{r: StateRange{From: "1/2", To: "1/2a"}, want: []string{"1/2", "1/2\x00"}},
+		{r: StateRange{To: "2/", Newest: true, Limit: 2}, want: []string{"1/2a", "1/2\x00"}},
+		{r: StateRange{From: "2/1", To: "2/1"}},
+		{r: StateRange{From: "2", To: "1"}},
+		{r: StateRange{From: "3"}},
+		{r: StateRange{}, stop: 2, want: []string{"1/1", "1/2"}},
+	} {
+		row.r.Kind = "round"
+		var got []string
+		err := db.ReadStates(row.r, func(name string, value []byte) error {
+			if string(value) != "round" {
+				t.Errorf("%q has the value %q", name, value)
+			}
+			if got = append(got, name); len(got) == row.stop {
+				return stop
+			}
+			return nil
+		})
+		if diff := cmp.Diff(row.want, got); diff != "" || (row.stop > 0) != errors.Is(err, stop) || row.stop == 0 && err != nil {
+			t.Errorf("%+v: %v\n%s", row.r, err, diff)
+		}
+	}
+	if err := db.chunks.Set(keys.AppendState(nil, "round", "1/2"), []byte("damaged"), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.ReadStates(StateRange{Kind: "round"}, func(string, []byte) error { return nil }); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged value: %v", err)
+	}
+}
