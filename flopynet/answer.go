@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -114,6 +116,14 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// number is 1 for true and 0 for false.
+func (f flag) number() number {
+	if f.value {
+		return number{1, f.known}
+	}
+	return number{0, f.known}
+}
+
 // moment is a time of an answer, or none: a number since the epoch, or a text, in UTC if it names no offset. A time before
 // 1970 or after 2262 is none.
 type moment struct {
@@ -142,6 +152,12 @@ func (m moment) or(other int64) int64 {
 	}
 	return other
 }
+
+// earliestPlausible is 2000-01-01: what is told to have happened before has a number in the place of its time.
+const earliestPlausible = 946_684_800_000_000_000
+
+// isPlausible reports whether the time may be that of something which is kept under it.
+func (m moment) isPlausible() bool { return m.known && m.ns >= earliestPlausible }
 
 // list is an array of an answer, of which those elements are left out that are not what they should be.
 type list[T any] []T
@@ -198,4 +214,39 @@ func (o object) MarshalJSON() ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return o, nil
+}
+
+// orEmpty is the object as JSON, {} where there is none.
+func (o object) orEmpty() []byte {
+	if o == nil {
+		return []byte("{}")
+	}
+	return o
+}
+
+// Bounds of what is kept of an object that a peer told.
+const (
+	maxKeptFields     = 200
+	maxKeptFieldBytes = 4 << 10
+)
+
+// scalars returns the object without its lists, and without what is too large or too much to be kept as what was known last.
+func (o object) scalars() object {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(o.orEmpty(), &fields) != nil {
+		return nil
+	}
+	names := slices.Sorted(maps.Keys(fields))
+	kept := map[string]json.RawMessage{}
+	for _, name := range names {
+		value := fields[name]
+		if value[0] != '[' && len(name)+len(value) <= maxKeptFieldBytes && len(kept) < maxKeptFields {
+			kept[name] = value
+		}
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		return nil
+	}
+	return text
 }

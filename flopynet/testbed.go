@@ -73,6 +73,7 @@ type Testbed struct {
 	options Options
 	peers   map[string]*peer // those that are polled, by name
 	pollers []*poller
+	fl      *flServer
 
 	cancel context.CancelFunc
 	ctx    context.Context // of all polling
@@ -84,6 +85,10 @@ type Testbed struct {
 func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 	t := &Testbed{db: db, options: options.withDefaults(), peers: map[string]*peer{}}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
+	var err error
+	if t.fl, err = openFLServer(t); err != nil {
+		return nil, fmt.Errorf("reading what is known of %s: %w", FLServer, err)
+	}
 	for _, one := range []struct {
 		name    string
 		options PeerOptions

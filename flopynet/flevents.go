@@ -1,0 +1,155 @@
+package flopynet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/flopynet/collector/engine"
+)
+
+// How events are read.
+const (
+	eventPage         = 500
+	maxPeerIDBytes    = 200
+	maxReasonBytes    = 1000
+	flEventsState     = FLServer + "/events"
+	eventLevelWarning = "warning"
+	eventLevelError   = "error"
+)
+
+// flEvents polls the FL server's events.
+type flEvents struct {
+	peer     *peer
+	recorder *recorder
+	position flEventPosition
+}
+
+// flEventPosition is how far the events have been read, as it is kept.
+type flEventPosition struct {
+	LastEventID string `json:"last_event_id"` // of the last event that is stored; "": none
+}
+
+// flEventsAnswer is the answer to GET /events.
+type flEventsAnswer struct {
+	Events      *list[flEvent] `json:"events"`
+	LastEventID text           `json:"last_event_id"` // the newest of all, whatever the page has
+}
+
+// flEvent is one of its events.
+type flEvent struct {
+	ID        text   `json:"event_id"`
+	Timestamp moment `json:"timestamp"`
+	Type      text   `json:"event_type"`
+	Details   object `json:"details"`
+}
+
+// poll stores the events that came after the last one. A server that doesn't know that one any more tells all that it has,
+// which does no harm: an event is stored once, by its id.
+func (e *flEvents) poll(ctx context.Context) error {
+	for range pagesPerPoll {
+		query := url.Values{"limit": {strconv.Itoa(eventPage)}}
+		if e.position.LastEventID != "" {
+			query.Set("since_event_id", e.position.LastEventID)
+		}
+		var answer flEventsAnswer
+		if err := e.peer.get(ctx, "/events", query, maxLargeAnswerBytes, &answer); err != nil {
+			return err
+		}
+		if answer.Events == nil {
+			return fmt.Errorf("GET /events: its answer has no events")
+		}
+		position, err := e.store(ctx, *answer.Events)
+		if err != nil {
+			return err
+		}
+		if position == "" || position == e.position.LastEventID {
+			return nil
+		}
+		next := flEventPosition{LastEventID: position}
+		if err := saveState(e.recorder.db, flEventsState, next); err != nil {
+			return err
+		}
+		e.position = next
+		if position == string(answer.LastEventID) || len(*answer.Events) < eventPage {
+			return nil
+		}
+	}
+	return nil
+}
+
+// store makes events durable and returns the id of the last, "" where there is none.
+func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string, err error) {
+	events := make([]engine.Event, 0, len(given))
+	timeless := 0
+	for i := range given {
+		one := &given[i]
+		if one.ID != "" && len(one.ID) <= maxPeerIDBytes {
+			last = string(one.ID)
+		}
+		if !one.Timestamp.isPlausible() {
+			timeless++ // when it came is no time for it
+			continue
+		}
+		events = append(events, one.event())
+	}
+	if timeless > 0 {
+		e.recorder.logger.Warn("events without a time that could be one are left out", "peer", e.peer.name, "events", timeless)
+	}
+	return last, e.recorder.events(ctx, events)
+}
+
+// event is what is stored of it.
+func (e *flEvent) event() engine.Event {
+	id := string(e.ID)
+	if id == "" || len(id) > maxPeerIDBytes {
+		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", e.ID, e.Timestamp.ns, e.Type, e.Details))
+		id = hex.EncodeToString(sum[:16]) // the same each time it is told
+	}
+	kind := string(e.Type)
+	if kind == "" {
+		kind = "UNKNOWN"
+	}
+	var reason struct {
+		Reason  text `json:"reason"`
+		Message text `json:"message"`
+	}
+	_ = json.Unmarshal(e.Details.orEmpty(), &reason) // its fields never fail
+	message := string(reason.Message)
+	if message == "" {
+		message = string(reason.Reason)
+	}
+	return engine.Event{
+		ID: FLServer + "/" + id, Time: e.Timestamp.ns, Component: FLServer, Type: kind, Level: levelOf(kind),
+		Message: clip(message, maxReasonBytes), Details: []byte(e.Details),
+	}
+}
+
+// levelOf derives an event's level from its type.
+func levelOf(kind string) string {
+	kind = strings.ToUpper(kind)
+	for _, word := range []string{"ERROR", "FAIL"} {
+		if strings.Contains(kind, word) {
+			return eventLevelError
+		}
+	}
+	for _, word := range []string{"DENIED", "STOPPED", "PAUSED", "VIOLATION"} {
+		if strings.Contains(kind, word) {
+			return eventLevelWarning
+		}
+	}
+	return engine.DefaultEventLevel
+}
+
+// clip cuts a text to so many bytes at most, in whole characters.
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "")
+}
