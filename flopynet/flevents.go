@@ -28,6 +28,7 @@ type flEvents struct {
 	peer     *peer
 	recorder *recorder
 	position flEventPosition
+	timeless error // what this poll has to complain of
 }
 
 // flEventPosition is how far the events have been read, as it is kept.
@@ -52,6 +53,7 @@ type flEvent struct {
 // poll stores the events that came after the last one. A server that doesn't know that one any more tells all that it has,
 // which does no harm: an event is stored once, by its id.
 func (e *flEvents) poll(ctx context.Context) error {
+	e.timeless = nil
 	for range pagesPerPoll {
 		query := url.Values{"limit": {strconv.Itoa(eventPage)}}
 		if e.position.LastEventID != "" {
@@ -64,12 +66,15 @@ func (e *flEvents) poll(ctx context.Context) error {
 		if answer.Events == nil {
 			return fmt.Errorf("GET /events: its answer has no events")
 		}
-		position, err := e.store(ctx, *answer.Events)
+		position, timeless, err := e.store(ctx, *answer.Events)
 		if err != nil {
 			return err
 		}
+		if timeless > 0 {
+			e.timeless = fmt.Errorf("GET /events: events without a time that could be one are left out")
+		}
 		if position == "" || position == e.position.LastEventID {
-			return nil
+			return e.timeless
 		}
 		next := flEventPosition{LastEventID: position}
 		if err := saveState(e.recorder.db, flEventsState, next); err != nil {
@@ -77,31 +82,36 @@ func (e *flEvents) poll(ctx context.Context) error {
 		}
 		e.position = next
 		if position == string(answer.LastEventID) || len(*answer.Events) < eventPage {
-			return nil
+			return e.timeless
 		}
 	}
-	return nil
+	return e.timeless
 }
 
-// store makes events durable and returns the id of the last, "" where there is none.
-func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string, err error) {
+// store makes events durable and returns the id of the last, "" where there is none. Those without a time are left out, since
+// when they came is no time for them; the id is then of one before, so that they are asked for again, unless a
+// whole page of others is in the way.
+func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string, timeless int, err error) {
 	events := make([]engine.Event, 0, len(given))
-	timeless := 0
+	newest := ""
 	for i := range given {
 		one := &given[i]
-		if one.ID != "" && len(one.ID) <= maxPeerIDBytes {
-			last = string(one.ID)
+		if one.Timestamp.isPlausible() {
+			events = append(events, one.event())
+		} else {
+			timeless++
 		}
-		if !one.Timestamp.isPlausible() {
-			timeless++ // when it came is no time for it
+		if one.ID == "" || len(one.ID) > maxPeerIDBytes {
 			continue
 		}
-		events = append(events, one.event())
+		if newest = string(one.ID); timeless == 0 {
+			last = newest
+		}
 	}
-	if timeless > 0 {
-		e.recorder.logger.Warn("events without a time that could be one are left out", "peer", e.peer.name, "events", timeless)
+	if last == "" && len(given) >= eventPage {
+		last = newest
 	}
-	return last, e.recorder.events(ctx, events)
+	return last, timeless, e.recorder.events(ctx, events)
 }
 
 // event is what is stored of it.

@@ -109,7 +109,7 @@ func TestOddEvents(t *testing.T) {
 	})
 	e := &flEvents{peer: p, recorder: newRecorder(db, FLServer, slog.New(slog.DiscardHandler), time.Now, func(time.Time, int) {})}
 	for range 3 {
-		if err := e.poll(t.Context()); err != nil {
+		if err := e.poll(t.Context()); err == nil || !strings.Contains(err.Error(), "without a time") {
 			t.Fatal(err)
 		}
 	}
@@ -121,7 +121,7 @@ func TestOddEvents(t *testing.T) {
 	if diff := cmp.Diff([]string{"A info ", "C info ", "SOME_ERROR error ", "TRAINING_STOPPED_BY_POLICY warning too late", "UNKNOWN info "}, got); diff != "" {
 		t.Error(diff)
 	}
-	if e.position.LastEventID != "w" {
-		t.Errorf("the position is %q", e.position.LastEventID)
+	if e.position.LastEventID != "" {
+		t.Errorf("the position is %q, behind events that may yet have a time", e.position.LastEventID)
 	}
 }
