@@ -21,6 +21,7 @@ type poller struct {
 	poll     func(context.Context) error
 	now      func() time.Time
 	logger   *slog.Logger
+	gate     *gate // while it is closed, nothing is polled; nil: it is open
 
 	// after is told of each poll, good or bad.
 	after func(ctx context.Context, at time.Time, err error)
@@ -28,6 +29,7 @@ type poller struct {
 
 // run polls until ctx ends. A poll that takes longer than the interval makes the next ones late, and no heap of them.
 func (p *poller) run(ctx context.Context) {
+	p.gate.wait(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -47,6 +49,9 @@ func (p *poller) run(ctx context.Context) {
 
 // once polls, notes the outcome and returns the number of failures in a row.
 func (p *poller) once(ctx context.Context, at time.Time) int {
+	if refused, _ := p.gate.refusal(); refused != nil {
+		return 0 // which is no fault of the peer's
+	}
 	err := p.poll(ctx)
 	if ctx.Err() != nil {
 		return 0 // we are closing, which is no fault of the peer's

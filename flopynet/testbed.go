@@ -35,6 +35,12 @@ type Options struct {
 	// LinkCapacityBps is what the network carries, in bits per second; 0: not known.
 	LinkCapacityBps int64
 
+	// CheckPolicy has the policy engine asked whether metrics may be collected: at the start, before anything is polled,
+	// and again with each of its polls. While it says no, no component is polled, but for the policy engine's health.
+	CheckPolicy bool
+	// StrictPolicy takes a failure of that check for a no; else it is a yes.
+	StrictPolicy bool
+
 	Logger *slog.Logger     // default: nothing is logged
 	Now    func() time.Time // default time.Now
 
@@ -75,6 +81,9 @@ type Testbed struct {
 	pollers []*poller
 	fl      *flServer
 
+	gate      *gate          // nil: nobody is asked whether to poll
+	decisions *decisionStore // those of the policy engine
+
 	cancel context.CancelFunc
 	ctx    context.Context // of all polling
 	wg     sync.WaitGroup
@@ -89,6 +98,8 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 	if t.fl, err = openFLServer(t); err != nil {
 		return nil, fmt.Errorf("reading what is known of %s: %w", FLServer, err)
 	}
+	t.gate = newGate(&t.options)
+	t.decisions = newDecisionStore(t.recorder(PolicyEngine))
 	for _, one := range []struct {
 		name    string
 		options PeerOptions
@@ -98,7 +109,8 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 		{PolicyEngine, t.options.PolicyEngine, t.monitorPolicyEngine},
 		{SDNController, t.options.SDNController, t.monitorSDNController},
 	} {
-		if one.options.URL == "" || one.options.Interval < 0 && (one.name == SDNController || t.options.EventInterval < 0) {
+		asksGate := one.name == PolicyEngine && t.gate != nil
+		if one.options.URL == "" || one.options.Interval < 0 && !asksGate && (one.name == SDNController || t.options.EventInterval < 0) {
 			continue
 		}
 		p, err := newPeer(one.name, one.options, t.options.Now)
@@ -129,6 +141,9 @@ func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder
 		return
 	}
 	one := &poller{peer: p, name: name, interval: interval, poll: poll, now: t.options.Now, logger: t.options.Logger}
+	if p.name != PolicyEngine { // which is asked for the gate itself
+		one.gate = t.gate
+	}
 	if len(t.pollers) == 0 || t.pollers[len(t.pollers)-1].peer != p {
 		one.after = func(_ context.Context, at time.Time, err error) { t.recordUp(p, r, at, err) }
 	}
@@ -207,10 +222,15 @@ func (t *Testbed) PollsEvents() bool {
 	return t.options.EventInterval > 0 && (t.peers[FLServer] != nil || t.peers[PolicyEngine] != nil)
 }
 
-// Peer tells how one component does.
+// Peer tells how one component does. One that isn't polled since the policy engine denies it is unknown, and its Error says so.
 func (t *Testbed) Peer(name string) PeerStatus {
-	if p := t.peers[name]; p != nil {
-		return p.health.status()
+	p := t.peers[name]
+	if p == nil {
+		return PeerStatus{Name: name, Status: StatusUnknown}
 	}
-	return PeerStatus{Name: name, Status: StatusUnknown}
+	status := p.health.status()
+	if refused, since := t.gate.refusal(); refused != nil && name != PolicyEngine {
+		status.Status, status.Since, status.Error, status.Failures = StatusUnknown, since, "it is not polled: "+refused.Error(), 0
+	}
+	return status
 }

@@ -39,7 +39,8 @@ func testbedOptions(settings config.Flopynet) flopynet.Options {
 	options := flopynet.Options{
 		FLServer: peer(settings.FLServer), PolicyEngine: peer(settings.PolicyEngine), SDNController: peer(settings.SDNController),
 		EventInterval: settings.Events.Interval,
-		NodeIPs:       map[string]netip.Addr{}, SwitchNames: settings.Switches(), LinkCapacityBps: settings.LinkCapacityBps,
+		CheckPolicy:   settings.CheckPolicy, StrictPolicy: settings.StrictPolicy,
+		NodeIPs: map[string]netip.Addr{}, SwitchNames: settings.Switches(), LinkCapacityBps: settings.LinkCapacityBps,
 	}
 	for _, node := range settings.Nodes() {
 		options.NodeIPs[node.Name] = node.Address

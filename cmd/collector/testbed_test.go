@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -131,7 +132,8 @@ func TestTestbedOptions(t *testing.T) {
 		FLServer:      flopynet.PeerOptions{URL: "http://fl:8081", Interval: time.Second, Timeout: 2 * time.Second},
 		PolicyEngine:  flopynet.PeerOptions{URL: "http://policy:5000", Interval: -1, Timeout: 4 * time.Second},
 		SDNController: flopynet.PeerOptions{Interval: 5 * time.Second, Timeout: 5 * time.Second},
-		EventInterval: 7 * time.Second,
+		EventInterval: 7 * time.Second, CheckPolicy: true,
+		NodeIPs: map[string]netip.Addr{}, SwitchNames: map[uint64]string{},
 	}
 	if diff := cmp.Diff(want, testbedOptions(settings)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
