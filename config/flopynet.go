@@ -23,7 +23,7 @@ type Flopynet struct {
 
 	LinkCapacityBps int64  `yaml:"link_capacity_bps" api:"restart"` // bits a second of a link, for its utilization; 0: not known
 	TrainingMode    string `yaml:"training_mode" api:"restart"`     // shown; changes nothing
-	CheckPolicy     bool   `yaml:"check_policy" api:"restart"`      // ask the policy engine at the start whether metrics may be collected
+	CheckPolicy     bool   `yaml:"check_policy" api:"restart"`      // ask the policy engine whether metrics may be collected, at the start and with each poll of it
 	StrictPolicy    bool   `yaml:"strict_policy" api:"restart"`     // take a failure of that check for a no
 }
 
