@@ -283,7 +283,7 @@ func TestDecisionSeriesAreBounded(t *testing.T) {
 	if err := bed.StoreDecisions(t.Context(), decisions, nil); err != nil {
 		t.Fatal(err)
 	}
-	rows := samplesOf(t, db, "execution_time")
+	rows := policySamples(t, db, "execution_time")
 	series := map[string]int{}
 	for _, row := range rows {
 		series[strings.Join(strings.Fields(row)[:2], " ")]++

@@ -59,7 +59,7 @@ func TestGate(t *testing.T) {
 				if !open && (state.Status != StatusUnknown || !strings.Contains(state.Error, why) || why == "" || !state.Since.Equal(noon)) {
 					t.Errorf("the state is %+v, want it to say %s", state, why)
 				}
-				if sampled := len(samplesOf(t, db, "policy_count")) > 0; sampled != (open && !row.broken) {
+				if sampled := len(policySamples(t, db, "policy_count")) > 0; sampled != (open && !row.broken) {
 					t.Errorf("the policy engine's own figures are stored: %v", sampled)
 				}
 				if !row.broken && !slices.Contains(f.requests, "/health") {

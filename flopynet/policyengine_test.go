@@ -31,7 +31,7 @@ func TestPolicyFigures(t *testing.T) {
 		"policy_checks_total": {"count 12:00:00 75", "count 12:00:05 75"}, "latest_application_timestamp": {"s 12:00:05 1.7053200005e+09"},
 		"policy_checks_denied": nil, "hostile": nil, "version": nil,
 	} {
-		if diff := cmp.Diff(want, samplesOf(t, db, name)); diff != "" {
+		if diff := cmp.Diff(want, policySamples(t, db, name)); diff != "" {
 			t.Errorf("%s, -want +got:\n%s", name, diff)
 		}
 	}
@@ -67,10 +67,10 @@ func TestPolicyHours(t *testing.T) {
 	mustPoll(t, bed, "health")
 	wantHours := func(when string, totals, active []string) {
 		t.Helper()
-		if diff := cmp.Diff(totals, samplesOf(t, db, "total_decisions")); diff != "" {
+		if diff := cmp.Diff(totals, policySamples(t, db, "total_decisions")); diff != "" {
 			t.Errorf("%s, decisions, -want +got:\n%s", when, diff)
 		}
-		if diff := cmp.Diff(active, samplesOf(t, db, "active_policies")); diff != "" {
+		if diff := cmp.Diff(active, policySamples(t, db, "active_policies")); diff != "" {
 			t.Errorf("%s, policies, -want +got:\n%s", when, diff)
 		}
 	}
@@ -91,7 +91,7 @@ func TestPolicyHours(t *testing.T) {
 	mustPoll(t, bed, "health")
 	want := []string{"count 10:00:00 5", "count 11:00:00 40", "count 12:00:00 9", "count 13:00:00 5"}
 	wantHours("after a restart", want, []string{"count 12:00:00 20", "count 13:00:00 21"})
-	if got := samplesOf(t, db, "denial_rate"); len(got) != len(want) || got[0] != "percent 10:00:00 2.5" {
+	if got := policySamples(t, db, "denial_rate"); len(got) != len(want) || got[0] != "percent 10:00:00 2.5" {
 		t.Errorf("the rates of denials are %v", got)
 	}
 
@@ -208,7 +208,7 @@ func TestPolicyEngineOfTheTestbed(t *testing.T) {
 		t.Errorf("of %d decisions, -want +got:\n%.3000s", len(sim.Decisions()), diff)
 	}
 	samples := map[string]bool{}
-	for _, row := range samplesOf(t, db, "execution_time") {
+	for _, row := range policySamples(t, db, "execution_time") {
 		samples[row] = true
 	}
 	for _, d := range sim.Decisions() {

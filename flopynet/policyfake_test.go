@@ -181,8 +181,8 @@ func eventsOf(t *testing.T, db *engine.DB) map[string]engine.Event {
 	return events
 }
 
-// samplesOf returns the samples of a metric of the policy engine's as "tags time value".
-func samplesOf(t *testing.T, db *engine.DB, name string) []string {
+// policySamples returns the samples of a metric of the policy engine's as "tags time value".
+func policySamples(t *testing.T, db *engine.DB, name string) []string {
 	t.Helper()
 	result, err := db.Samples(t.Context(), engine.SamplesRequest{Limit: 100_000, Selection: engine.Selection{
 		From: model.MinTime, To: model.MaxTime,
