@@ -15,7 +15,7 @@ FUZZTIME ?= 20s
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := build
-.PHONY: build run test lint bench bench-peers bench-smoke bench-tsdb bench-time check-dashboard check-export check-influx check-remote-write fuzz clean
+.PHONY: build run demo test lint bench bench-peers bench-smoke bench-tsdb bench-time check-dashboard check-export check-influx check-remote-write fuzz clean
 
 # A static binary.
 build:
@@ -24,6 +24,10 @@ build:
 # The server on 127.0.0.1:8000 with its data in ./data; make run ARGS='--log-level=debug' adds flags.
 run: build
 	./bin/collector serve $(ARGS)
+
+# The server with a simulated testbed, its data in ./demo-data; make demo ARGS='--rounds=20 --round-every=1s' adds flags.
+demo: build
+	./bin/collector demo $(ARGS)
 
 test:
 	CGO_ENABLED=0 $(GO) vet -tags invariants ./...

@@ -13,7 +13,7 @@ import (
 // printBanner tells a person where the server is and what to try first.
 func printBanner(out io.Writer, settings config.Config, listeners []net.Listener, locked bool) {
 	fmt.Fprintf(out, "\n  collector %s is ready\n\n", versionNumber())
-	scheme, curl := "http://", "curl"
+	scheme, curl := "http://", curlFor(locked)
 	if settings.TLS.On() {
 		scheme = "https://"
 	}
@@ -21,7 +21,6 @@ func printBanner(out io.Writer, settings config.Config, listeners []net.Listener
 		fmt.Fprintf(out, "  listening on  %s%s\n", scheme, listener.Addr())
 	}
 	if locked {
-		curl = `curl -H "Authorization: Bearer $KEY"`
 		fmt.Fprintln(out, "  access        with a key")
 	} else {
 		fmt.Fprintln(out, "  access        for everybody who reaches it; keys change that")
@@ -42,6 +41,14 @@ func printBanner(out io.Writer, settings config.Config, listeners []net.Listener
 	} else {
 		fmt.Fprintf(out, "  try           %s '%s/metrics' -d '{\"source\": \"me\", \"metrics\": [{\"name\": \"answer\", \"value\": 42}]}'\n\n", curl, base)
 	}
+}
+
+// curlFor is how a person calls the server, who has the key in a variable if one is needed.
+func curlFor(locked bool) string {
+	if locked {
+		return `curl -H "Authorization: Bearer $KEY"`
+	}
+	return "curl"
 }
 
 // dialable returns the address with "any address", which can only be listened on, made this machine's.

@@ -25,6 +25,8 @@ type commands struct {
 	PrintVersion kong.VersionFlag `name:"version" help:"Print the version."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Demo    demoCommand    `cmd:"" help:"Run the server with a simulated testbed, to see it at work."`
+	Testbed testbedCommand `cmd:"" help:"Run the simulated testbed alone, for a server to poll."`
 	Bench   benchCommand   `cmd:"" help:"Compare with VictoriaMetrics, Prometheus and InfluxDB on this machine."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

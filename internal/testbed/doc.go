@@ -41,7 +41,8 @@
 // FL.Restart keeps the rounds, as SQLite does; events, counters and current_round begin anew. Policy.Restart
 // keeps the version only. SDN.Restart keeps flows and counters, which are the switches'; the keys in /stats/flows
 // change, since they hold a hash that Python salts. SDN.RestartSwitches sets the counters back. FL.Train starts
-// a training whose rounds begin at 1 and replace the old rows. A restart takes no time, and the training goes on.
+// a training whose rounds begin at 1 and replace the old rows, and with Options.Rest one follows the other. A restart
+// takes no time, and the training goes on.
 //
 // A component with a Failure goes on working; what it answers is ill. All that a component has ever
 // produced, also what a restart or a bounded buffer has lost, is told by the accessors of Testbed.

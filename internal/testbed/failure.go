@@ -31,6 +31,9 @@ var modes = []Mode{
 	Down, Hang, Drip, Huge, HugeGarbage, Garbage, Status500, Status503, Status429, Truncated, WrongShape, Redirect, RedirectAway,
 }
 
+// Modes returns all modes.
+func Modes() []Mode { return slices.Clone(modes) }
+
 // Failure says how a component is to fail.
 type Failure struct {
 	Mode  Mode

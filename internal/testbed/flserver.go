@@ -19,10 +19,10 @@ type flServer struct {
 	rounds    int // of a training
 	allEvents []Event
 	allRounds []Round
+	logged    int // events, those included that are forgotten
 
 	table map[int]Round // by number: the database, in which a later training's replace the earlier's
 
-	boot    int
 	began   time.Time
 	events  []Event
 	metrics object // what is in Python's global_metrics
@@ -35,7 +35,6 @@ type flServer struct {
 
 // start starts the process, and again after a restart.
 func (s *flServer) start(policyVersion int) {
-	s.boot++
 	s.began, s.policies = s.line.now, policyVersion
 	s.events = nil
 	s.metrics = object{
@@ -53,7 +52,8 @@ func (s *flServer) start(policyVersion int) {
 
 // log appends an event to the buffer, which forgets the oldest when it is full.
 func (s *flServer) log(kind string, details object) {
-	event := Event{ID: uuid(s.seed, "fl event", s.boot, len(s.allEvents)), Type: kind, Time: s.line.now, Details: details}
+	s.logged++
+	event := Event{ID: uuid(s.seed, "fl event", s.began.UnixMicro(), s.logged), Type: kind, Time: s.line.now, Details: details}
 	s.allEvents = append(s.allEvents, event)
 	if s.events = append(s.events, event); len(s.events) > mostFLEvents {
 		s.events = s.events[1:]

@@ -16,6 +16,7 @@ type Options struct {
 	Start      time.Time     // when the scenario began; zero: when New was called. What lies before Now has happened
 	Rounds     int           // of a training; 0: 50
 	RoundEvery time.Duration // from the begin of a round to the next, unless it lasts longer; 0: five seconds; at least a millisecond
+	Rest       time.Duration // from the end of a training to the begin of the next; 0: there is no next
 	Clients    int           // 0: five; at most 150
 	Switches   int           // 0: three; at most 64
 
@@ -34,6 +35,10 @@ type Options struct {
 	// pushes. It may have a path: /metrics and /policy_decisions are appended.
 	CollectorURL string
 	CollectorKey string // sent as a bearer's token; empty: none
+
+	// Forget drops with each training what Testbed's accessors have of those before, which would fill the memory of one
+	// that runs for days.
+	Forget bool
 
 	Logger *slog.Logger // nil: none
 }
@@ -69,6 +74,8 @@ func (o *Options) complete() error {
 		return fmt.Errorf("rounds: %d, must be at least 1", o.Rounds)
 	case o.RoundEvery < time.Millisecond:
 		return fmt.Errorf("time between rounds: %v, must be at least 1ms", o.RoundEvery)
+	case o.Rest < 0:
+		return fmt.Errorf("rest between trainings: %v, must not be negative", o.Rest)
 	case o.Clients < 0 || o.Clients > mostClients:
 		return fmt.Errorf("clients: %d, must be 1 to %d", o.Clients, mostClients)
 	case o.Switches < 0 || o.Switches > mostSwitches:

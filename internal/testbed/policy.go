@@ -35,11 +35,11 @@ type policyEngine struct {
 	seed      uint64
 	allEvents []Event
 	all       []Decision
+	logged    int            // events, those included that are forgotten
 	decided   func(Decision) // nil: nobody is told
 
 	version int // is in a file, and survives
 
-	boot         int // how often it was started
 	began        time.Time
 	events       []Event
 	decisions    []Decision
@@ -59,8 +59,8 @@ type application struct {
 // start starts the process, and again after a restart.
 func (e *policyEngine) start() {
 	*e = policyEngine{
-		line: e.line, seed: e.seed, allEvents: e.allEvents, all: e.all, decided: e.decided, version: e.version,
-		boot: e.boot + 1, began: e.line.now,
+		line: e.line, seed: e.seed, allEvents: e.allEvents, all: e.all, logged: e.logged, decided: e.decided, version: e.version,
+		began: e.line.now,
 	}
 	for _, p := range policies {
 		e.log("POLICY_LOADED", object{"policy_id": p.id, "policy_type": p.kind, "source": "merged_policies"})
@@ -70,7 +70,8 @@ func (e *policyEngine) start() {
 
 // log appends an event, and forgets the oldest fifth when the buffer is full.
 func (e *policyEngine) log(kind string, details object) {
-	event := Event{ID: uuid(e.seed, "policy event", e.boot, len(e.allEvents)), Type: kind, Time: e.line.now, Details: details}
+	e.logged++
+	event := Event{ID: uuid(e.seed, "policy event", e.began.UnixMicro(), e.logged), Type: kind, Time: e.line.now, Details: details}
 	e.allEvents = append(e.allEvents, event)
 	e.events = append(e.events, event)
 	if len(e.events) > mostPolicyEvents {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -86,10 +85,10 @@ func (t *Testbed) stopPushing() {
 
 // queueMeasurement has a client push what it measured, in the shape of the collector's POST /metrics.
 func (t *Testbed) queueMeasurement(m Measurement) {
-	metrics := make([]object, len(m.Values))
-	tags := object{"client_id": m.ClientID, "round": strconv.Itoa(m.Round), "training": strconv.Itoa(m.Training)}
-	for i, v := range m.Values {
-		metrics[i] = object{"name": v.Name, "value": v.Value, "unit": v.Unit, "tags": tags}
+	tags := object{"client_id": m.ClientID} // a tag that is the round would make new series with each
+	metrics := []object{{"name": "round", "value": m.Round, "tags": tags}}
+	for _, v := range m.Values {
+		metrics = append(metrics, object{"name": v.Name, "value": v.Value, "unit": v.Unit, "tags": tags})
 	}
 	t.clients.add(encode(object{"source": "fl_client", "timestamp": m.Time.Format(time.RFC3339Nano), "metrics": metrics}))
 }

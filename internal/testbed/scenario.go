@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -48,7 +49,9 @@ func newScenario(o *Options) *scenario {
 
 // train begins a training, and ends the one before if it is under way.
 func (s *scenario) train() {
-	s.training++
+	if s.training++; s.training > 1 && s.options.Forget {
+		s.forget()
+	}
 	s.fl.active, s.fl.paused, s.fl.reason = true, false, ""
 	s.fl.metrics["training_complete"], s.fl.metrics["training_end_time"] = false, nil
 	s.fl.metrics["current_round"], s.fl.metrics["data_state"] = 0, "training"
@@ -81,6 +84,19 @@ func (s *scenario) complete(began time.Time) {
 	m["training_complete"], m["training_end_time"], m["data_state"] = true, epoch(s.now), "training_complete"
 	m["total_training_duration"] = seconds(s.now.Sub(began))
 	s.stayAlive()
+	if s.options.Rest > 0 {
+		s.planFor(s.training, s.now.Add(s.options.Rest), s.train)
+	}
+}
+
+// forget drops what the trainings before the one that begins have left, but for what components still tell.
+func (s *scenario) forget() {
+	s.fl.allRounds, s.fl.allEvents, s.policy.allEvents, s.policy.all, s.measurements = nil, nil, nil, nil, nil
+	last := map[string]*flow{} // the controller tells the last of each key
+	for _, f := range s.network.flows {
+		last[s.flowKey(f)] = f
+	}
+	s.network.flows = slices.DeleteFunc(s.network.flows, func(f *flow) bool { return !f.removed.IsZero() && last[s.flowKey(f)] != f })
 }
 
 // stayAlive has the server ask every minute whether it may stay up.
