@@ -31,6 +31,7 @@ type component struct {
 	until   time.Time     // zero: until it is healed
 	healed  chan struct{} // closed when failure ends
 	turn    int           // answers under this failure
+	stuck   bool          // it couldn't listen again, and has said so
 }
 
 // URL is where the component is, also while it is down.
@@ -95,6 +96,7 @@ func (c *component) heal() error {
 		close(c.healed)
 		c.failure = nil
 	}
+	c.stuck = false
 	return nil
 }
 
@@ -106,7 +108,10 @@ func (c *component) healIfDue(now time.Time) {
 		return
 	}
 	if err := c.heal(); err != nil {
-		c.bed.options.Logger.Warn("can't listen again", slog.String("component", c.name), slog.Any("error", err))
+		if !c.stuck {
+			c.bed.options.Logger.Warn("can't listen again; trying on", slog.String("component", c.name), slog.Any("error", err))
+		}
+		c.stuck = true
 	}
 }
 

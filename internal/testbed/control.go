@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -39,15 +40,22 @@ func (t *Testbed) controlRoutes() http.Handler {
 	})
 	command("heal", nil, func(c *component, _ url.Values) error { return c.Heal() })
 	command("restart", []string{"switches"}, t.restartNamed)
-	command("train", nil, func(c *component, _ url.Values) error {
-		if c.name != "fl" {
-			return fmt.Errorf("component: %s can't train, fl can", c.name)
-		}
-		t.FL.Train()
+	training := func(name string, parameters []string, do func(url.Values) error) {
+		command(name, parameters, func(c *component, query url.Values) error {
+			if c.name != "fl" {
+				return fmt.Errorf("component: %s has no training to %s, fl has", c.name, name)
+			}
+			return do(query)
+		})
+	}
+	training("train", nil, func(url.Values) error { t.FL.Train(); return nil })
+	training("resume", nil, func(url.Values) error { return t.FL.Resume() })
+	training("stop", []string{"reason"}, func(query url.Values) error {
+		t.FL.Stop(cmp.Or(query.Get("reason"), "No further round is needed"))
 		return nil
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusNotFound, object{"error": "there is GET /, and POST /{fl,policy,sdn}/{fail,heal,restart,train}"})
+		writeJSON(w, http.StatusNotFound, object{"error": "there is GET /, and POST /{fl,policy,sdn}/{fail,heal,restart,train,stop,resume}"})
 	})
 	return mux
 }

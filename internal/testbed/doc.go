@@ -43,6 +43,7 @@
 // change, since they hold a hash that Python salts. SDN.RestartSwitches sets the counters back. FL.Train starts
 // a training whose rounds begin at 1 and replace the old rows, and with Options.Rest one follows the other. A restart
 // takes no time, and the training goes on.
+// FL.Stop has the policy engine stop a training after the round, FL.Resume goes on with it.
 //
 // A component with a Failure goes on working; what it answers is ill. All that a component has ever
 // produced, also what a restart or a bounded buffer has lost, is told by the accessors of Testbed.
@@ -56,4 +57,6 @@
 //	POST /fl/heal
 //	POST /policy/restart                        sdn too; sdn takes switches=true
 //	POST /fl/train
+//	POST /fl/stop?reason=...                    the policy engine denies the next round
+//	POST /fl/resume                             and allows it after all
 package testbed

@@ -106,13 +106,17 @@ func (s *scenario) flStatus() object {
 	case clients == 0:
 		status = "waiting_for_clients"
 	}
-	var reason any
+	var reason, stopReason any
 	if s.fl.paused {
 		reason = s.fl.reason
 	}
+	if s.fl.stopped > 0 {
+		stopReason = s.fl.stopReason
+	}
 	return object{
-		"server_status": status, "training_stopped_by_policy": false, "training_paused": s.fl.paused, "pause_reason": reason,
-		"stop_reason": nil, "current_round": round, "max_rounds": s.options.Rounds, "restart_allowed": false,
+		"server_status": status, "training_stopped_by_policy": s.fl.stopped > 0,
+		"training_paused": s.fl.paused, "pause_reason": reason, "stop_reason": stopReason,
+		"current_round": round, "max_rounds": s.options.Rounds, "restart_allowed": s.fl.stopped > 0,
 		"connected_clients": clients, "training_active": s.fl.active, "timestamp": s.fl.iso(),
 	}
 }
@@ -122,6 +126,9 @@ func (s *scenario) flMetrics(withRounds bool) object {
 	metrics["training_active"] = s.fl.active
 	if s.fl.paused {
 		metrics["training_paused"], metrics["pause_reason"] = true, s.fl.reason
+	}
+	if s.fl.stopped > 0 {
+		metrics["training_stopped_by_policy"], metrics["stop_reason"] = true, s.fl.stopReason
 	}
 	if withRounds {
 		metrics["rounds"] = metrics["rounds_history"]

@@ -17,6 +17,12 @@ type match struct {
 	icmp                bool
 }
 
+// entry is a place in a switch's table.
+type entry struct {
+	node  *node
+	match match
+}
+
 // flow is an entry in a switch's table.
 type flow struct {
 	node      *node
@@ -43,7 +49,7 @@ func (n *network) installDefaults() {
 			{priority: priorityControl, match: match{source: addressController}},
 		} {
 			f.node, f.installed = at, n.line.now
-			n.flows = append(n.flows, f)
+			n.add(f)
 		}
 	}
 	if !first {
@@ -58,10 +64,7 @@ func (n *network) installDefaults() {
 
 // install returns the flow of a switch for a match, a new one if there is none.
 func (n *network) install(at *node, m match, out *port, drop bool) *flow {
-	for _, f := range n.flows {
-		if f.node != at || f.match != m || !f.removed.IsZero() {
-			continue
-		}
+	if f := n.tables[entry{at, m}]; f != nil {
 		if f.drop == drop {
 			return f
 		}
@@ -71,8 +74,13 @@ func (n *network) install(at *node, m match, out *port, drop bool) *flow {
 	if drop {
 		f.priority = priorityDrop
 	}
-	n.flows = append(n.flows, f)
+	n.add(f)
 	return f
+}
+
+func (n *network) add(f *flow) {
+	n.flows = append(n.flows, f)
+	n.tables[entry{f.node, f.match}] = f
 }
 
 // used notes that a flow was used, and has it removed if it isn't again.
@@ -93,6 +101,7 @@ func (f *flow) freeze(n *network) {
 	if f.removed.IsZero() {
 		f.counted = f.total(n)
 		f.removed, f.transfers = n.line.now, nil
+		delete(n.tables, entry{f.node, f.match})
 	}
 }
 

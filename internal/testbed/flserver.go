@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -27,10 +28,13 @@ type flServer struct {
 	events  []Event
 	metrics object // what is in Python's global_metrics
 
-	active   bool // training is under way: also after a restart, which it outlives
-	paused   bool
-	reason   string // of the pause
-	policies int    // the version of the policies it knows
+	active     bool // training is under way: also after a restart, which it outlives
+	paused     bool
+	reason     string // of the pause
+	stopping   string // why the policy engine will deny the next round; empty: it won't
+	stopped    int    // the round after which the policy engine stopped the training; 0: it didn't
+	stopReason string
+	policies   int // the version of the policies it knows
 }
 
 // start starts the process, and again after a restart.
@@ -99,6 +103,17 @@ func (s *flServer) checked(allowed bool) bool {
 func (s *flServer) pause(reason string) {
 	s.paused, s.reason = true, reason
 	s.log("TRAINING_PAUSED", object{"reason": reason, "paused_at_round": s.metrics["current_round"], "timestamp": s.iso()})
+}
+
+// stop is what the server does when the policy engine denies the next round: it waits.
+func (s *flServer) stop(round int, metrics object) {
+	s.log("TRAINING_STOPPED_BY_POLICY", object{
+		"stopped_after_round": round, "reason": s.stopping, "policy_result": object{"allowed": false, "reason": s.stopping}, "final_metrics": metrics,
+	})
+	reason := fmt.Sprintf("Training stopped by policy after round %d: %s", round, s.stopping)
+	s.pause("Policy signal: " + reason)
+	s.log("TRAINING_PAUSED_BY_SIGNAL", object{"reason": reason, "paused_by": "policy_engine", "timestamp": s.iso()})
+	s.stopped, s.stopReason, s.stopping = round, reason, ""
 }
 
 func (s *flServer) resume(reason string) {

@@ -25,9 +25,10 @@ type network struct {
 	nodes  []*node
 	hosts  []*host // those that are or were attached
 	byIP   map[string]*host
-	flows  []*flow     // all that ever were, in the order of their installation
-	active []*transfer // and those that ended less than rateSpan ago
-	peak   int64       // highest rate of a port, in bits per second
+	flows  []*flow         // all that ever were, in the order of their installation
+	tables map[entry]*flow // those that are installed
+	active []*transfer     // and those that ended less than rateSpan ago
+	peak   int64           // highest rate of a port since the controller's start, in bits per second
 }
 
 // node is a switch.
@@ -46,6 +47,8 @@ type port struct {
 	far    *port // nil: a host is there
 	up     bool
 	counts counters
+	recent []*transfer // that pass it, or did less than rateSpan ago
+	peaked time.Time   // when its rate was last compared with the peak
 }
 
 type counters struct{ rxPackets, txPackets, rxBytes, txBytes, rxDropped, txDropped int64 }
@@ -57,7 +60,7 @@ type host struct {
 
 // newNetwork builds a star: the servers are at the first switch, the clients at the others in turn.
 func newNetwork(line *timeline, switches, clients int, idle time.Duration) *network {
-	n := &network{line: line, idle: idle, reset: line.now, byIP: map[string]*host{}}
+	n := &network{line: line, idle: idle, reset: line.now, byIP: map[string]*host{}, tables: map[entry]*flow{}}
 	for i := range switches {
 		at := &node{dpid: uint64(i + 1)}
 		at.local = &port{node: at, number: LocalPort, name: fmt.Sprintf("br%d", at.dpid), mac: macOf(2, i+1, 0), up: true}
@@ -133,7 +136,7 @@ func uplink(from, to *node) *port {
 // portAt returns a port's counters at the present.
 func (n *network) portAt(p *port) counters {
 	c := p.counts
-	for _, t := range n.active {
+	for _, t := range p.recent {
 		packets, bytes := t.moved(n.line.now)
 		t.count(p, packets-t.folded.packets, bytes-t.folded.bytes, &c)
 	}
@@ -146,7 +149,7 @@ const rateSpan = 2 * time.Second
 // rateAt returns the bits per second a port received and sent lately.
 func (n *network) rateAt(p *port) (rx, tx int64) {
 	var c counters
-	for _, t := range n.active {
+	for _, t := range p.recent {
 		_, now := t.moved(n.line.now)
 		_, before := t.moved(n.line.now.Add(-rateSpan))
 		t.count(p, 0, now-max(before, t.skipped.bytes), &c)
@@ -154,9 +157,19 @@ func (n *network) rateAt(p *port) (rx, tx int64) {
 	return c.rxBytes * 8 / int64(rateSpan/time.Second), c.txBytes * 8 / int64(rateSpan/time.Second)
 }
 
+// notePeak compares a port's rate with the highest so far, though not all the time.
+func (n *network) notePeak(p *port) {
+	if n.line.now.Sub(p.peaked) < rateSpan/10 {
+		return
+	}
+	p.peaked = n.line.now
+	rx, tx := n.rateAt(p)
+	n.peak = max(n.peak, rx+tx)
+}
+
 // restart sets all counters back and forgets all flows, as switches do that were switched off and on.
 func (n *network) restart() {
-	n.reset, n.peak = n.line.now, 0
+	n.reset = n.line.now
 	for _, f := range n.flows {
 		f.freeze(n)
 	}
@@ -176,5 +189,5 @@ func (n *network) restart() {
 	}
 }
 
-// ports returns all ports, the local ones last.
+// allPorts returns the ports, the local one last.
 func (at *node) allPorts() []*port { return append(slices.Clone(at.ports), at.local) }

@@ -15,7 +15,7 @@ type Options struct {
 
 	Start      time.Time     // when the scenario began; zero: when New was called. What lies before Now has happened
 	Rounds     int           // of a training; 0: 50
-	RoundEvery time.Duration // from the begin of a round to the next, unless it lasts longer; 0: five seconds; at least a millisecond
+	RoundEvery time.Duration // from the begin of a round to the next, unless it lasts longer; 0: five seconds; at least 10 milliseconds
 	Rest       time.Duration // from the end of a training to the begin of the next; 0: there is no next
 	Clients    int           // 0: five; at most 150
 	Switches   int           // 0: three; at most 64
@@ -32,7 +32,7 @@ type Options struct {
 	PortStatsGaps bool
 
 	// CollectorURL is where the FL clients push their metrics and the policy engine its decisions; empty: nobody
-	// pushes. It may have a path: /metrics and /policy_decisions are appended.
+	// pushes. It may have a path: /metrics and /policy_decisions are appended. Testbed.PushTo changes it.
 	CollectorURL string
 	CollectorKey string // sent as a bearer's token; empty: none
 
@@ -72,8 +72,8 @@ func (o *Options) complete() error {
 	switch {
 	case o.Rounds < 0:
 		return fmt.Errorf("rounds: %d, must be at least 1", o.Rounds)
-	case o.RoundEvery < time.Millisecond:
-		return fmt.Errorf("time between rounds: %v, must be at least 1ms", o.RoundEvery)
+	case o.RoundEvery < 10*time.Millisecond:
+		return fmt.Errorf("time between rounds: %v, must be at least 10ms", o.RoundEvery)
 	case o.Rest < 0:
 		return fmt.Errorf("rest between trainings: %v, must not be negative", o.Rest)
 	case o.Clients < 0 || o.Clients > mostClients:

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -116,7 +117,7 @@ func (e *policyEngine) check(kind string, context object, denial string) bool {
 		component = "fl-server"
 	}
 	decision := Decision{
-		ID:       fmt.Sprintf("decision_%d_%d", e.line.now.UnixMilli(), 1000+r.IntN(9000)),
+		ID:       e.newID(r),
 		PolicyID: applied.id, PolicyName: applied.name, PolicyType: kind, Component: component, Time: e.line.now,
 		Context: context, Allowed: allowed, Reason: reason, Evaluation: evaluation, RequestID: request,
 	}
@@ -136,6 +137,21 @@ func (e *policyEngine) check(kind string, context object, denial string) bool {
 		"allowed": true, "reason": reason, "policies_checked": 1, "evaluation_time": pyFloat(evaluation.Seconds()),
 	}})
 	return true
+}
+
+// newID is the id of a decision. Those of FLOPY-NET's can be the same within a millisecond; these are not, so that
+// they can be counted.
+func (e *policyEngine) newID(r *rand.Rand) string {
+	for {
+		id := fmt.Sprintf("decision_%d_%d", e.line.now.UnixMilli(), 1000+r.IntN(9000))
+		taken := false
+		for i := len(e.all) - 1; i >= 0 && e.line.now.Sub(e.all[i].Time) < time.Millisecond; i-- {
+			taken = taken || e.all[i].ID == id
+		}
+		if !taken {
+			return id
+		}
+	}
 }
 
 func (e *policyEngine) record(kind string, a application) {

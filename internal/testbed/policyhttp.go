@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -75,6 +76,12 @@ func decisionRow(d Decision) object {
 	}
 }
 
+// finite reads a number. NaN and infinity are none here, unlike with Python.
+func finite(text string) (float64, bool) {
+	value, err := strconv.ParseFloat(text, 64)
+	return value, err == nil && !math.IsNaN(value) && !math.IsInf(value, 0)
+}
+
 // serveDecisions answers with the newest first. A bound that isn't a number is none.
 func (t *Testbed) serveDecisions(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
@@ -83,15 +90,15 @@ func (t *Testbed) serveDecisions(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusInternalServerError, object{"error": err.Error()})
 		return
 	}
-	start, startErr := strconv.ParseFloat(query.Get("start_time"), 64)
-	end, endErr := strconv.ParseFloat(query.Get("end_time"), 64)
+	start, hasStart := finite(query.Get("start_time"))
+	end, hasEnd := finite(query.Get("end_time"))
 	id, component, result := query.Get("policy_id"), query.Get("component"), strings.ToLower(query.Get("result"))
 	wanted := slices.Contains([]string{"true", "1", "allow", "allowed"}, result)
 	writeJSON(w, http.StatusOK, ask(t, func(s *scenario) []object {
 		var passed []Decision
 		for _, d := range s.policy.decisions {
 			at := float64(epoch(d.Time))
-			if startErr == nil && at < start || endErr == nil && at > end || id != "" && d.PolicyID != id ||
+			if hasStart && at < start || hasEnd && at > end || id != "" && d.PolicyID != id ||
 				component != "" && d.Component != component || result != "" && d.Allowed != wanted {
 				continue
 			}
@@ -112,9 +119,9 @@ const mostHours = 24 * 366
 // hourlyMetrics are computed for each hour from start_time on: a row tells of the hour that begins at its timestamp.
 // Unless both bounds are numbers it is the last day.
 func (s *scenario) hourlyMetrics(query url.Values) []object {
-	start, startErr := strconv.ParseFloat(query.Get("start_time"), 64)
-	end, endErr := strconv.ParseFloat(query.Get("end_time"), 64)
-	if startErr != nil || endErr != nil {
+	start, hasStart := finite(query.Get("start_time"))
+	end, hasEnd := finite(query.Get("end_time"))
+	if !hasStart || !hasEnd {
 		end = float64(epoch(s.now))
 		start = end - 24*3600
 	}

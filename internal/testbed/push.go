@@ -35,10 +35,11 @@ type push struct {
 
 // pusher pushes one after the other, in order.
 type pusher struct {
-	url, key string
-	once     bool // each is tried once, as the policy engine does; else until it is acknowledged
-	client   *http.Client
-	logger   *slog.Logger
+	path   string // of the collector's
+	key    string
+	once   bool // each is tried once, as the policy engine does; else until it is acknowledged
+	client *http.Client
+	logger *slog.Logger
 
 	ctx    context.Context // ends when the pusher is to stop
 	cancel context.CancelFunc
@@ -46,25 +47,30 @@ type pusher struct {
 	wake   chan struct{}
 
 	mu     sync.Mutex
+	base   string // of the collector's URL; empty: nobody pushes
 	serial int
 	queue  []push
 	counts Pushes
 	empty  chan struct{} // closed while the queue is empty
 }
 
-// startPushing starts the pushers, if there is a collector.
 func (t *Testbed) startPushing() {
-	if t.options.CollectorURL == "" {
-		return
-	}
-	base := strings.TrimRight(t.options.CollectorURL, "/")
-	t.clients = t.newPusher(base+"/metrics", false)
-	t.decisions = t.newPusher(base+"/policy_decisions", true)
+	t.clients = t.newPusher("/metrics", false)
+	t.decisions = t.newPusher("/policy_decisions", true)
+	t.PushTo(t.options.CollectorURL)
 }
 
-func (t *Testbed) newPusher(url string, once bool) *pusher {
+// PushTo has what happens from now on, and what waits to be pushed, pushed to the collector at a URL, which may
+// have a path; empty: to nobody, and what waits is given up.
+func (t *Testbed) PushTo(url string) {
+	for _, p := range []*pusher{t.clients, t.decisions} {
+		p.setCollector(strings.TrimRight(url, "/"))
+	}
+}
+
+func (t *Testbed) newPusher(path string, once bool) *pusher {
 	p := &pusher{
-		url: url, key: t.options.CollectorKey, once: once, logger: t.options.Logger, done: make(chan struct{}),
+		path: path, key: t.options.CollectorKey, once: once, logger: t.options.Logger, done: make(chan struct{}),
 		client: &http.Client{Timeout: pushTimeout, Transport: &http.Transport{}}, wake: make(chan struct{}, 1), empty: make(chan struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -75,11 +81,9 @@ func (t *Testbed) newPusher(url string, once bool) *pusher {
 
 func (t *Testbed) stopPushing() {
 	for _, p := range []*pusher{t.clients, t.decisions} {
-		if p != nil {
-			p.cancel()
-			<-p.done
-			p.client.CloseIdleConnections()
-		}
+		p.cancel()
+		<-p.done
+		p.client.CloseIdleConnections()
 	}
 }
 
@@ -100,31 +104,25 @@ func (t *Testbed) queueDecision(d Decision) { t.decisions.add(encode(decisionRow
 func (t *Testbed) Push(ctx context.Context) error {
 	t.at(func(*scenario) {})
 	for _, p := range []*pusher{t.clients, t.decisions} {
-		if p == nil {
-			continue
-		}
 		p.mu.Lock()
 		empty := p.empty
 		p.mu.Unlock()
 		select {
 		case <-empty:
 		case <-ctx.Done():
-			return fmt.Errorf("push to %s: %w", p.url, ctx.Err())
+			return fmt.Errorf("push to the collector's %s: %w", p.path, ctx.Err())
 		}
 	}
 	return nil
 }
 
-// ClientPushes and DecisionPushes tell how pushing goes; all zero if nobody pushes.
+// ClientPushes tells how the clients' pushing goes.
 func (t *Testbed) ClientPushes() Pushes { return t.clients.state() }
 
-// DecisionPushes is what ClientPushes is, for the policy engine.
+// DecisionPushes tells how the policy engine's pushing goes.
 func (t *Testbed) DecisionPushes() Pushes { return t.decisions.state() }
 
 func (p *pusher) state() Pushes {
-	if p == nil {
-		return Pushes{}
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	counts := p.counts
@@ -135,6 +133,9 @@ func (p *pusher) state() Pushes {
 func (p *pusher) add(body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.base == "" {
+		return
+	}
 	if len(p.queue) == 0 {
 		p.empty = make(chan struct{})
 	}
@@ -150,14 +151,24 @@ func (p *pusher) add(body []byte) {
 	}
 }
 
-// first returns what is to be pushed next.
-func (p *pusher) first() (push, bool) {
+func (p *pusher) setCollector(base string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.base = base; base == "" && len(p.queue) > 0 {
+		p.counts.Lost += len(p.queue)
+		p.queue = nil
+		close(p.empty)
+	}
+}
+
+// first returns what is to be pushed next, and where to.
+func (p *pusher) first() (next push, url string, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
-		return push{}, false
+		return push{}, "", false
 	}
-	return p.queue[0], true
+	return p.queue[0], p.base + p.path, true
 }
 
 // remove takes a push off the queue, unless it is gone already, and counts what became of it.
@@ -178,7 +189,7 @@ func (p *pusher) run() {
 	defer close(p.done)
 	backoff := leastBackoff
 	for p.ctx.Err() == nil {
-		next, ok := p.first()
+		next, url, ok := p.first()
 		if !ok {
 			select {
 			case <-p.wake:
@@ -186,21 +197,21 @@ func (p *pusher) run() {
 			}
 			continue
 		}
-		taken, rejected, err := p.send(next.body)
+		taken, rejected, err := p.send(url, next.body)
 		switch {
 		case taken:
 			p.remove(next, func(c *Pushes) { c.Sent++ })
 			backoff = leastBackoff
 			continue
 		case rejected:
-			p.logger.Warn("the collector rejects what is pushed", slog.String("url", p.url), slog.Any("error", err))
+			p.logger.Warn("the collector rejects what is pushed", slog.String("url", url), slog.Any("error", err))
 			p.remove(next, func(c *Pushes) { c.Rejected++ })
 			continue
 		case p.once:
 			p.remove(next, func(c *Pushes) { c.Lost++ })
 			continue
 		case backoff == leastBackoff:
-			p.logger.Info("the collector doesn't take what is pushed; trying again", slog.String("url", p.url), slog.Any("error", err))
+			p.logger.Info("the collector doesn't take what is pushed; trying again", slog.String("url", url), slog.Any("error", err))
 		}
 		timer := time.NewTimer(backoff)
 		select {
@@ -213,8 +224,8 @@ func (p *pusher) run() {
 }
 
 // send tries once. err says why the collector didn't take it.
-func (p *pusher) send(body []byte) (taken, rejected bool, err error) {
-	request, err := http.NewRequestWithContext(p.ctx, http.MethodPost, p.url, bytes.NewReader(body))
+func (p *pusher) send(url string, body []byte) (taken, rejected bool, err error) {
+	request, err := http.NewRequestWithContext(p.ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return false, true, err
 	}

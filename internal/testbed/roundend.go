@@ -113,7 +113,7 @@ func (r *roundRun) finish() {
 		}
 		r.fl.log("ROUND_COMPLETED", completed)
 	})
-	r.then(r.now.Add(r.options.RoundEvery/500), func() { r.decide(&round) })
+	r.then(r.now.Add(max(r.options.RoundEvery/500, 100*time.Microsecond)), func() { r.decide(&round) })
 }
 
 // decide asks whether there shall be another round, and plans it or ends the training.
@@ -123,7 +123,10 @@ func (r *roundRun) decide(round *Round) {
 		"accuracy_improvement": pyFloat(0), "successful_clients": round.Successful, "failed_clients": round.Failed,
 	})
 	r.ask(r.network.byIP[addressFL].port)
-	r.fl.checked(r.policy.check("fl_server_control", context, ""))
+	if !r.fl.checked(r.policy.check("fl_server_control", context, r.fl.stopping)) {
+		r.fl.stop(r.number, r.evaluationMetrics(round))
+		return
+	}
 	if r.number >= r.options.Rounds {
 		r.complete(r.trainingBegan())
 		return

@@ -53,6 +53,7 @@ func (s *scenario) train() {
 		s.forget()
 	}
 	s.fl.active, s.fl.paused, s.fl.reason = true, false, ""
+	s.fl.stopping, s.fl.stopped = "", 0
 	s.fl.metrics["training_complete"], s.fl.metrics["training_end_time"] = false, nil
 	s.fl.metrics["current_round"], s.fl.metrics["data_state"] = 0, "training"
 	for _, c := range s.clients {
@@ -75,6 +76,23 @@ func (s *scenario) planFor(training int, at time.Time, do func()) {
 			do()
 		}
 	})
+}
+
+// resumeStopped goes on with a training that the policy engine stopped. It tells whether there is one.
+func (s *scenario) resumeStopped() bool {
+	if s.fl.stopped == 0 {
+		return false
+	}
+	round := s.fl.stopped
+	s.fl.stopped = 0
+	s.fl.resume("Manual restart requested via API")
+	s.fl.log("TRAINING_MANUALLY_RESTARTED", object{"reason": "Manual restart via API", "timestamp": s.fl.iso(), "restart_from_round": round})
+	if round >= s.options.Rounds {
+		s.complete(s.now)
+		return true
+	}
+	s.planRound(s.now.Add(s.options.RoundEvery/5), round+1)
+	return true
 }
 
 // complete ends a training.
@@ -135,4 +153,5 @@ func (s *scenario) startController() {
 	s.controllerBoot++
 	s.controllerBegan = s.now
 	s.totalsAtBoot = s.network.totals()
+	s.network.peak = 0
 }

@@ -237,7 +237,7 @@ func TestNewRefuses(t *testing.T) {
 		names   string
 	}{
 		{Options{Rounds: -1}, "rounds: -1"},
-		{Options{RoundEvery: time.Microsecond}, "at least 1ms"},
+		{Options{RoundEvery: time.Microsecond}, "at least 10ms"},
 		{Options{Clients: 151}, "clients: 151"},
 		{Options{Switches: 65}, "switches: 65"},
 		{Options{ListenSDN: "nowhere"}, `"nowhere"`},

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ type Testbed struct {
 	mu       sync.Mutex // guards the scenario; taken before a queue's, never while a component's is held
 	scenario *scenario
 
-	clients   *pusher // nil if nobody pushes
+	clients   *pusher
 	decisions *pusher
 
 	stop chan struct{}
@@ -36,12 +37,9 @@ func New(options Options) (*Testbed, error) {
 	t := &Testbed{options: options, stop: make(chan struct{})}
 	t.startPushing()
 	t.scenario = newScenario(&t.options)
-	if t.clients != nil {
-		t.scenario.measured = t.queueMeasurement
-		t.scenario.policy.decided = t.queueDecision
-		for _, d := range t.scenario.policy.all { // those of its start
-			t.queueDecision(d)
-		}
+	t.scenario.measured, t.scenario.policy.decided = t.queueMeasurement, t.queueDecision
+	for _, d := range t.scenario.policy.all { // those of its start
+		t.queueDecision(d)
 	}
 	t.FL = &FL{t.newComponent("fl", options.ListenFL)}
 	t.FL.handler = t.flRoutes()
@@ -104,9 +102,7 @@ func (t *Testbed) tend() {
 		for _, c := range []*component{t.FL.component, t.Policy.component, t.SDN.component} {
 			c.healIfDue(now)
 		}
-		if t.clients != nil {
-			t.at(func(*scenario) {})
-		}
+		t.at(func(*scenario) {})
 	}
 }
 
@@ -150,6 +146,18 @@ func (c *FL) Restart() error {
 // Train starts another training now, whose rounds replace those in the database. One that is under way is given up.
 func (c *FL) Train() { c.bed.at(func(s *scenario) { s.train() }) }
 
+// Stop has the policy engine deny the round after the one under way, so that the training is stopped by policy.
+func (c *FL) Stop(reason string) { c.bed.at(func(s *scenario) { s.fl.stopping = reason }) }
+
+// Resume goes on with a training that was stopped by policy, as FLOPY-NET's POST /restart does. The error says
+// that there is none.
+func (c *FL) Resume() error {
+	if !ask(c.bed, (*scenario).resumeStopped) {
+		return errors.New("fl: no training is stopped by policy")
+	}
+	return nil
+}
+
 // Restart restarts the process: its version stays, its decisions, events and counters begin anew.
 func (c *Policy) Restart() error {
 	c.bed.at(func(s *scenario) { s.policy.start() })
@@ -165,12 +173,12 @@ func (c *SDN) Restart() error {
 // RestartSwitches switches the switches off and on: their counters are zero, their flows are gone.
 func (c *SDN) RestartSwitches() { c.bed.at(func(s *scenario) { s.network.restart() }) }
 
-// validName tells which component a name of the control server's is.
+// named tells which component a name of the control server's is.
 func (t *Testbed) named(name string) (*component, error) {
 	for _, c := range []*component{t.FL.component, t.Policy.component, t.SDN.component} {
 		if c.name == name {
 			return c, nil
 		}
 	}
-	return nil, errors.New("component: " + name + ", must be fl, policy or sdn")
+	return nil, fmt.Errorf("component: %q, must be fl, policy or sdn", name)
 }

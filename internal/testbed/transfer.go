@@ -114,10 +114,33 @@ func (n *network) openSession(from, to *port, perSecond amount, m match) {
 
 func (n *network) start(t *transfer) {
 	n.active = append(n.active, t)
+	for _, p := range t.ports() {
+		p.recent = append(p.recent, t)
+	}
 	n.route(t)
 	if !t.perSecond {
 		n.line.plan(t.end, func() { n.finish(t) })
 	}
+}
+
+// ports returns those that a transfer passes.
+func (t *transfer) ports() []*port {
+	ports := make([]*port, 0, 2*len(t.hops))
+	for _, h := range t.hops {
+		ports = append(ports, h.in)
+		if h.out != nil {
+			ports = append(ports, h.out)
+		}
+	}
+	return ports
+}
+
+// without removes a transfer from a list, in which it is once.
+func without(list []*transfer, t *transfer) []*transfer {
+	if i := slices.Index(list, t); i >= 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	return list
 }
 
 // route gives each hop its flow.
@@ -134,15 +157,14 @@ func (n *network) finish(t *transfer) {
 	t.done = true
 	for _, h := range t.hops {
 		if h.out != nil {
-			rx, tx := n.rateAt(h.out)
-			n.peak = max(n.peak, rx+tx)
+			n.notePeak(h.out)
 		}
 	}
 	packets, bytes := t.size.packets-t.folded.packets, t.size.bytes-t.folded.bytes
 	for _, h := range t.hops {
 		h.flow.counted.packets += packets
 		h.flow.counted.bytes += bytes
-		h.flow.transfers = slices.DeleteFunc(h.flow.transfers, func(other *transfer) bool { return other == t })
+		h.flow.transfers = without(h.flow.transfers, t)
 		h.flow.used(n)
 		t.count(h.in, packets, bytes, &h.in.counts)
 		if h.out != nil {
@@ -154,6 +176,9 @@ func (n *network) finish(t *transfer) {
 	}
 	t.folded = t.size
 	n.line.plan(t.end.Add(rateSpan), func() {
-		n.active = slices.DeleteFunc(n.active, func(other *transfer) bool { return other == t })
+		n.active = without(n.active, t)
+		for _, p := range t.ports() {
+			p.recent = without(p.recent, t)
+		}
 	})
 }
