@@ -19,16 +19,17 @@ const (
 
 // network is what the switches do. It goes on whatever becomes of the controller.
 type network struct {
-	line   *timeline
-	idle   time.Duration // after which an unused flow is removed
-	reset  time.Time     // when the switches began to count
-	nodes  []*node
-	hosts  []*host // those that are or were attached
-	byIP   map[string]*host
-	flows  []*flow         // all that ever were, in the order of their installation
-	tables map[entry]*flow // those that are installed
-	active []*transfer     // and those that ended less than rateSpan ago
-	peak   int64           // highest rate of a port since the controller's start, in bits per second
+	line      *timeline
+	idle      time.Duration // after which an unused flow is removed
+	reset     time.Time     // when the switches began to count
+	nodes     []*node
+	hosts     []*host // those that are or were attached
+	byIP      map[string]*host
+	flows     []*flow         // all that ever were, in the order of their installation
+	tables    map[entry]*flow // those that are installed
+	forgotten totals          // of flows that are no longer in flows
+	active    []*transfer     // and those that ended less than rateSpan ago
+	peak      int64           // highest rate of a port since the controller's start, in bits per second
 }
 
 // node is a switch.
@@ -169,7 +170,7 @@ func (n *network) notePeak(p *port) {
 
 // restart sets all counters back and forgets all flows, as switches do that were switched off and on.
 func (n *network) restart() {
-	n.reset = n.line.now
+	n.reset, n.forgotten = n.line.now, totals{}
 	for _, f := range n.flows {
 		f.freeze(n)
 	}

@@ -2,7 +2,6 @@ package testbed
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -18,6 +17,7 @@ type scenario struct {
 	controllerBegan time.Time
 	controllerBoot  int
 	totalsAtBoot    totals // of the network, when the controller was started
+	flowsFound      int    // on the switches, by the controller when it was started
 
 	training     int // the number of the last; what is planned for an earlier one doesn't happen
 	measurements []Measurement
@@ -114,7 +114,7 @@ func (s *scenario) forget() {
 	for _, f := range s.network.flows {
 		last[s.flowKey(f)] = f
 	}
-	s.network.flows = slices.DeleteFunc(s.network.flows, func(f *flow) bool { return !f.removed.IsZero() && last[s.flowKey(f)] != f })
+	s.network.forget(func(f *flow) bool { return !f.removed.IsZero() && last[s.flowKey(f)] != f })
 }
 
 // stayAlive has the server ask every minute whether it may stay up.
@@ -153,5 +153,10 @@ func (s *scenario) startController() {
 	s.controllerBoot++
 	s.controllerBegan = s.now
 	s.totalsAtBoot = s.network.totals()
-	s.network.peak = 0
+	s.network.peak, s.flowsFound = 0, 0
+	for _, f := range s.network.tables {
+		if f.installed.Before(s.now) {
+			s.flowsFound++
+		}
+	}
 }

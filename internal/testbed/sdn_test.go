@@ -235,3 +235,21 @@ func TestStockRyu(t *testing.T) {
 		}
 	}
 }
+
+// TestTotalsOnlyGrow, also when the flows that they are of are forgotten.
+func TestTotalsOnlyGrow(t *testing.T) {
+	bed, clock := open(t, Options{Seed: 6, Rounds: 6, Rest: 20 * time.Second, Forget: true})
+	var last float64
+	for range 300 {
+		clock.advance(2 * time.Second)
+		totals := getJSON[map[string]any](t, bed.SDN.URL()+"/api/performance/metrics")["totals"].(map[string]any)
+		if bytes := totals["bytes_transferred"].(float64); bytes < last {
+			t.Fatalf("%.0f bytes in all, after %.0f", bytes, last)
+		} else {
+			last = bytes
+		}
+	}
+	if training := bed.Rounds()[0].Training; training < 5 {
+		t.Errorf("it has come to training %d only", training)
+	}
+}

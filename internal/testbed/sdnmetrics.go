@@ -1,6 +1,9 @@
 package testbed
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // totals are sums over the network, as the controller adds them up.
 type totals struct{ bytes, packets int64 }
@@ -8,7 +11,7 @@ type totals struct{ bytes, packets int64 }
 // totals adds what the ports received and sent and what the flows counted: each byte several times, as the
 // controller does.
 func (n *network) totals() totals {
-	var t totals
+	t := n.forgotten
 	for _, at := range n.nodes {
 		for _, p := range at.ports {
 			c := n.portAt(p)
@@ -25,6 +28,20 @@ func (n *network) totals() totals {
 		t.packets += total.packets
 	}
 	return t
+}
+
+// forget drops removed flows, but for what they have counted.
+func (n *network) forget(which func(*flow) bool) {
+	n.flows = slices.DeleteFunc(n.flows, func(f *flow) bool {
+		if !which(f) {
+			return false
+		}
+		if !f.installed.Before(n.reset) {
+			n.forgotten.bytes += f.counted.bytes
+			n.forgotten.packets += f.counted.packets
+		}
+		return true
+	})
 }
 
 // present are the hosts whose port is up.
@@ -101,37 +118,32 @@ func latencyOf(of []float64) (latency object, mean float64) {
 
 // sinceBoot is what the controller has seen pass since its start. When the switches begin anew it is as if nothing
 // had passed before.
-func (s *scenario) sinceBoot() (t totals, flowsFound int, uptime time.Duration) {
+func (s *scenario) sinceBoot() (t totals, uptime time.Duration) {
 	t = s.network.totals()
 	if !s.network.reset.After(s.controllerBegan) {
 		t.bytes -= s.totalsAtBoot.bytes
 		t.packets -= s.totalsAtBoot.packets
 	}
-	for _, f := range s.network.flows {
-		if f.installed.Before(s.controllerBegan) && (f.removed.IsZero() || f.removed.After(s.controllerBegan)) {
-			flowsFound++
-		}
-	}
-	return t, flowsFound, s.now.Sub(s.controllerBegan)
+	return t, s.now.Sub(s.controllerBegan)
 }
 
 func (s *scenario) controllerTotals() object {
-	t, flows, uptime := s.sinceBoot()
+	t, uptime := s.sinceBoot()
 	megabytes := float64(t.bytes) / (1 << 20)
 	return object{
 		"bytes_transferred": t.bytes, "megabytes_transferred": toHundredths(megabytes), "gigabytes_transferred": toHundredths(megabytes / 1024),
-		"packets_transferred": t.packets, "flows_created": flows, "total_errors": 0, "uptime_seconds": toHundredths(uptime.Seconds()),
+		"packets_transferred": t.packets, "flows_created": s.flowsFound, "total_errors": 0, "uptime_seconds": toHundredths(uptime.Seconds()),
 		"uptime_minutes": toHundredths(uptime.Minutes()), "uptime_hours": toHundredths(uptime.Hours()),
 	}
 }
 
 func (s *scenario) controllerRates() object {
-	t, flows, uptime := s.sinceBoot()
+	t, uptime := s.sinceBoot()
 	if uptime <= 0 {
 		return object{"bytes_per_second": 0, "packets_per_second": 0, "flows_per_hour": 0}
 	}
 	return object{
 		"bytes_per_second": pyFloat(float64(t.bytes) / uptime.Seconds()), "packets_per_second": pyFloat(float64(t.packets) / uptime.Seconds()),
-		"flows_per_hour": pyFloat(float64(flows) / uptime.Hours()),
+		"flows_per_hour": pyFloat(float64(s.flowsFound) / uptime.Hours()),
 	}
 }
