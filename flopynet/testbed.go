@@ -80,6 +80,7 @@ type Testbed struct {
 	peers   map[string]*peer // those that are polled, by name
 	pollers []*poller
 	fl      *flServer
+	network *network
 
 	gate      *gate          // nil: nobody is asked whether to poll
 	decisions *decisionStore // those of the policy engine
@@ -100,6 +101,7 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 	}
 	t.gate = newGate(&t.options)
 	t.decisions = newDecisionStore(t.recorder(PolicyEngine))
+	t.network = newNetwork(t)
 	for _, one := range []struct {
 		name    string
 		options PeerOptions

@@ -1,0 +1,114 @@
+package flopynet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/flopynet/collector/internal/testbed"
+)
+
+// TestTrafficIsNeitherLostNorDoubled compares the totals with the simulation's own counts, while flows come and go, the
+// collector, the controller and the switches are restarted, and the controller is away for a while.
+func TestTrafficIsNeitherLostNorDoubled(t *testing.T) {
+	for _, variant := range []struct {
+		name        string
+		stock, gaps bool
+	}{{"FLOPY-NET", false, false}, {"FLOPY-NET with gaps", false, true}, {"stock Ryu", true, false}} {
+		t.Run(variant.name, func(t *testing.T) {
+			for range 3 {
+				seed := rand.Uint64()
+				if given, err := strconv.ParseUint(os.Getenv("COLLECTOR_SEED"), 10, 64); err == nil {
+					seed = given
+				}
+				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+					rig := startNetRig(t, testbed.Options{
+						Seed: seed, Rounds: 20, RoundEvery: 5 * time.Second, Clients: 4, StockRyu: variant.stock, PortStatsGaps: variant.gaps,
+					})
+					rig.trafficRun(rand.New(rand.NewPCG(seed, 1)), variant.stock, variant.gaps)
+				})
+			}
+		})
+	}
+}
+
+func (rig *netRig) trafficRun(random *rand.Rand, stock, gaps bool) {
+	t := rig.t
+	var before int64 // what ports had received when the switches were restarted
+	var lastTotal, lastFL, lastControl int64
+	did, restarted := map[string]int{}, -4
+	for step := range 40 {
+		rig.step(time.Duration(2000+random.IntN(3000)) * time.Millisecond)
+		action := [...]string{"poll", "poll", "collector", "controller", "switches", "away"}[random.IntN(6)]
+		if step < 2 || action == "switches" && step-restarted < 4 { // soon after another restart it can't be told from traffic
+			action = "poll"
+		}
+		did[action]++
+		switch action {
+		case "collector":
+			rig.restart()
+		case "controller":
+			rig.mustPoll()
+			if err := rig.sim.SDN.Restart(); err != nil {
+				t.Fatal(err)
+			}
+		case "switches":
+			rig.settle(gaps)
+			before += rig.received(stock)
+			rig.sim.SDN.RestartSwitches()
+			restarted = step
+			rig.step(time.Second)
+			rig.settle(gaps) // before the ports have outgrown what they had counted
+		case "away":
+			if err := rig.sim.SDN.Fail(testbed.Failure{Mode: testbed.Down}); err != nil {
+				t.Fatal(err)
+			}
+			if rig.poll() == nil {
+				t.Error("a controller that is away was polled")
+			}
+			if err := rig.sim.SDN.Heal(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if action != "away" {
+			rig.mustPoll()
+		}
+		total, fl, control := rig.traffic()
+		if total < lastTotal || fl < lastFL || control < lastControl || total < fl {
+			t.Errorf("step %d, %s: %d %d %d, before %d %d %d", step, action, total, fl, control, lastTotal, lastFL, lastControl)
+		}
+		toldFL, toldControl := rig.told()
+		trueFL, trueControl := rig.truth()
+		if trueTotal := before + rig.received(stock); fl < toldFL || control < toldControl || fl > trueFL || control > trueControl || total > trueTotal {
+			t.Fatalf("step %d, %s, after %v: FL %d, told %d, true %d; control %d, told %d, true %d; total %d, true %d", step, action, did,
+				fl, toldFL, trueFL, control, toldControl, trueControl, total, trueTotal)
+		}
+		lastTotal, lastFL, lastControl = total, fl, control
+	}
+	rig.settle(gaps)
+	total, fl, control := rig.traffic()
+	toldFL, toldControl := rig.told()
+	if trueTotal := before + rig.received(stock); total != trueTotal || stock && (fl != toldFL || control != toldControl) {
+		t.Errorf("after %v: total %d, FL %d, control %d; want %d %d %d", did, total, fl, control, trueTotal, toldFL, toldControl)
+	}
+}
+
+// settle polls when no gap keeps the ports' counters away.
+func (rig *netRig) settle(gaps bool) {
+	rig.t.Helper()
+	rig.mustPoll()
+	for gaps && !rig.bed.network.measuredAll() {
+		rig.step(500 * time.Millisecond)
+		rig.mustPoll()
+	}
+}
+
+// measuredAll reports whether the last look told of all ports.
+func (n *network) measuredAll() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.totals.RatedAt == n.totals.Looked
+}
