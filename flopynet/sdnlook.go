@@ -48,17 +48,17 @@ type statusAnswer struct {
 	Time         moment `json:"timestamp"`
 }
 
-// numbers are numbers of an answer by name; others are left out.
-type numbers map[string]float64
+// figures are numbers of an answer by name; others are left out.
+type figures map[string]float64
 
 // UnmarshalJSON implements json.Unmarshaler. It never fails.
-func (n *numbers) UnmarshalJSON(raw []byte) error {
+func (n *figures) UnmarshalJSON(raw []byte) error {
 	*n = nil
 	var told map[string]number
 	if json.Unmarshal(raw, &told) != nil {
 		return nil
 	}
-	*n = numbers{}
+	*n = figures{}
 	for name, value := range told {
 		if value.known {
 			(*n)[name] = value.value
@@ -70,14 +70,14 @@ func (n *numbers) UnmarshalJSON(raw []byte) error {
 // performanceAnswer is what /api/performance/metrics tells. The controller doesn't measure the latency: it makes it up from the
 // bandwidth; and its packet loss is always 0.
 type performanceAnswer struct {
-	Bandwidth  numbers `json:"bandwidth"`
-	Latency    numbers `json:"latency"`
+	Bandwidth  figures `json:"bandwidth"`
+	Latency    figures `json:"latency"`
 	PacketLoss number  `json:"packet_loss"`
-	Flows      numbers `json:"flows"`
-	Ports      numbers `json:"ports"`
+	Flows      figures `json:"flows"`
+	Ports      figures `json:"ports"`
 	Health     number  `json:"health_score"`
-	Totals     numbers `json:"totals"`
-	Rates      numbers `json:"rates"`
+	Totals     figures `json:"totals"`
+	Rates      figures `json:"rates"`
 	Time       moment  `json:"timestamp"`
 }
 

@@ -75,7 +75,7 @@ var performanceFigures = [...]figure{ //nolint:gochecknoglobals // a constant
 // performance are the controller's figures by where they are found and their names, and when it worked them out.
 type performance struct {
 	At      int64              `json:"at"`
-	Figures map[string]numbers `json:"figures"`
+	Figures map[string]figures `json:"figures"`
 }
 
 // get returns a figure, if it is told.
@@ -96,19 +96,19 @@ func (n *network) applyFigures(l *look) {
 	if told == nil {
 		return
 	}
-	all := map[string]numbers{
+	all := map[string]figures{
 		"bandwidth": told.Bandwidth, "latency": told.Latency, "flows": told.Flows, "ports": told.Ports, "totals": told.Totals, "rates": told.Rates,
 	}
 	for name, one := range map[string]number{"packet_loss": told.PacketLoss, "health_score": told.Health} {
 		if one.known {
-			all[name] = numbers{name: one.value}
+			all[name] = figures{name: one.value}
 		}
 	}
-	kept := &performance{At: told.Time.or(l.at), Figures: map[string]numbers{}}
+	kept := &performance{At: told.Time.or(l.at), Figures: map[string]figures{}}
 	for _, f := range performanceFigures {
 		if value, ok := all[f.in][f.name]; ok {
 			if kept.Figures[f.in] == nil {
-				kept.Figures[f.in] = numbers{}
+				kept.Figures[f.in] = figures{}
 			}
 			kept.Figures[f.in][f.name] = value
 		}
