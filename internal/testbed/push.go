@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -57,15 +58,25 @@ type pusher struct {
 func (t *Testbed) startPushing() {
 	t.clients = t.newPusher("/metrics", false)
 	t.decisions = t.newPusher("/policy_decisions", true)
-	t.PushTo(t.options.CollectorURL)
 }
 
 // PushTo has what happens from now on, and what waits to be pushed, pushed to the collector at a URL, which may
-// have a path; empty: to nobody, and what waits is given up.
-func (t *Testbed) PushTo(url string) {
-	for _, p := range []*pusher{t.clients, t.decisions} {
-		p.setCollector(strings.TrimRight(url, "/"))
+// have a path; empty: to nobody, and what waits is given up. The error says what is wrong with the URL.
+func (t *Testbed) PushTo(collector string) error {
+	if err := checkCollector(collector); err != nil {
+		return err
 	}
+	for _, p := range []*pusher{t.clients, t.decisions} {
+		p.setCollector(strings.TrimRight(collector, "/"))
+	}
+	return nil
+}
+
+func checkCollector(collector string) error {
+	if parsed, err := url.Parse(collector); collector != "" && (err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Host == "") {
+		return fmt.Errorf("collector: %q, must be a URL like http://127.0.0.1:8000", collector)
+	}
+	return nil
 }
 
 func (t *Testbed) newPusher(path string, once bool) *pusher {
@@ -188,6 +199,13 @@ func (p *pusher) remove(which push, count func(*Pushes)) {
 func (p *pusher) run() {
 	defer close(p.done)
 	backoff := leastBackoff
+	said := "" // the last complaint: it isn't repeated until a push has gone well
+	complain := func(message, url string, err error) {
+		if said != message {
+			p.logger.Warn(message, slog.String("url", url), slog.Any("error", err))
+		}
+		said = message
+	}
 	for p.ctx.Err() == nil {
 		next, url, ok := p.first()
 		if !ok {
@@ -198,21 +216,24 @@ func (p *pusher) run() {
 			continue
 		}
 		taken, rejected, err := p.send(url, next.body)
+		if p.ctx.Err() != nil {
+			return
+		}
 		switch {
 		case taken:
 			p.remove(next, func(c *Pushes) { c.Sent++ })
-			backoff = leastBackoff
+			backoff, said = leastBackoff, ""
 			continue
 		case rejected:
-			p.logger.Warn("the collector rejects what is pushed", slog.String("url", url), slog.Any("error", err))
+			complain("the collector rejects what is pushed", url, err)
 			p.remove(next, func(c *Pushes) { c.Rejected++ })
 			continue
 		case p.once:
+			complain("the collector didn't take what was pushed; it is lost", url, err)
 			p.remove(next, func(c *Pushes) { c.Lost++ })
 			continue
-		case backoff == leastBackoff:
-			p.logger.Info("the collector doesn't take what is pushed; trying again", slog.String("url", url), slog.Any("error", err))
 		}
+		complain("the collector doesn't take what is pushed; trying on", url, err)
 		timer := time.NewTimer(backoff)
 		select {
 		case <-timer.C:

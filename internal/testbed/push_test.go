@@ -56,6 +56,13 @@ func newSink(t *testing.T) (*sink, string) {
 	return s, server.URL
 }
 
+func pushTo(t *testing.T, bed *Testbed, collector string) {
+	t.Helper()
+	if err := bed.PushTo(collector); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func pushAll(t *testing.T, bed *Testbed) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -111,8 +118,8 @@ func TestPushesSurviveTheCollector(t *testing.T) {
 	if bed.DecisionPushes().Lost == 0 || bed.ClientPushes().Sent != 0 || bed.ClientPushes().Queued != len(bed.Measurements()) {
 		t.Errorf("clients %+v, decisions %+v", bed.ClientPushes(), bed.DecisionPushes())
 	}
-	bed.PushTo("http://127.0.0.1:1") // nobody is there
-	bed.PushTo(url)
+	pushTo(t, bed, "http://127.0.0.1:1") // nobody is there
+	pushTo(t, bed, url)
 	s.set(0)
 	pushAll(t, bed)
 	s.mu.Lock()
@@ -149,7 +156,7 @@ func TestPushesAreBounded(t *testing.T) {
 	if next, _, _ := bed.clients.first(); !strings.Contains(string(next.body), `"value":7}`) {
 		t.Errorf("the oldest that is left is %s, want that of round 7", next.body)
 	}
-	bed.PushTo("")
+	pushTo(t, bed, "")
 	if got := bed.ClientPushes(); got.Queued != 0 || got.Lost != mostQueued+7 {
 		t.Errorf("to nobody: %+v", got)
 	}

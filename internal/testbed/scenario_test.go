@@ -241,6 +241,8 @@ func TestNewRefuses(t *testing.T) {
 		{Options{Clients: 151}, "clients: 151"},
 		{Options{Switches: 65}, "switches: 65"},
 		{Options{ListenSDN: "nowhere"}, `"nowhere"`},
+		{Options{CollectorURL: "collector:8000"}, `"collector:8000"`},
+		{Options{CollectorURL: "ftp://collector"}, `"ftp://collector"`},
 		{Options{ListenFL: "256.0.0.1:1"}, "256.0.0.1"},
 	} {
 		bed, err := New(c.options)

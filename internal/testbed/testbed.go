@@ -24,8 +24,9 @@ type Testbed struct {
 	clients   *pusher
 	decisions *pusher
 
-	stop chan struct{}
-	done sync.WaitGroup
+	closing sync.Once
+	stop    chan struct{}
+	done    sync.WaitGroup
 }
 
 // New starts the components. The caller closes the testbed. The error says which option is wrong, or that an
@@ -36,6 +37,10 @@ func New(options Options) (*Testbed, error) {
 	}
 	t := &Testbed{options: options, stop: make(chan struct{})}
 	t.startPushing()
+	if err := t.PushTo(options.CollectorURL); err != nil {
+		t.stopPushing()
+		return nil, err
+	}
 	t.scenario = newScenario(&t.options)
 	t.scenario.measured, t.scenario.policy.decided = t.queueMeasurement, t.queueDecision
 	for _, d := range t.scenario.policy.all { // those of its start
@@ -73,14 +78,16 @@ func (t *Testbed) everyone() []*component {
 	return []*component{t.FL.component, t.Policy.component, t.SDN.component, t.control, t.strays}
 }
 
-// Close stops everything, and waits for it.
+// Close stops everything, and waits for it. The accessors still tell what has been.
 func (t *Testbed) Close() {
-	close(t.stop)
-	t.stopPushing()
-	for _, c := range t.everyone() {
-		c.close()
-	}
-	t.done.Wait()
+	t.closing.Do(func() {
+		close(t.stop)
+		t.stopPushing()
+		for _, c := range t.everyone() {
+			c.close()
+		}
+		t.done.Wait()
+	})
 }
 
 // tendEvery is how soon, of the real clock, a failure's end is noticed by those who wait for it. What the
