@@ -147,8 +147,8 @@ func (s *scenario) hourlyMetrics(query url.Values) []object {
 		if total > 0 {
 			decisions := row("decision_count", "total_decisions", total)
 			decisions["allowed_count"], decisions["denied_count"] = total-denied, denied
-			decisions["denial_rate"] = toHundredths(float64(denied) / float64(total) * 100)
-			decisions["avg_evaluation_time_ms"] = toHundredths(evaluation / float64(total))
+			decisions["denial_rate"] = rounded(float64(denied)/float64(total)*100, 2)
+			decisions["avg_evaluation_time_ms"] = rounded(evaluation/float64(total), 2)
 			decisions["unique_requesters"] = 1
 			rows = append(rows, decisions)
 		}
@@ -157,8 +157,8 @@ func (s *scenario) hourlyMetrics(query url.Values) []object {
 	return rows
 }
 
-// toHundredths rounds to two digits.
-func toHundredths(value float64) pyFloat {
-	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(value, 'f', 2, 64), 64)
-	return pyFloat(rounded)
+// rounded is Python's round.
+func rounded(value float64, digits int) pyFloat {
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(value, 'f', digits, 64), 64)
+	return pyFloat(short)
 }

@@ -131,9 +131,9 @@ func (s *scenario) controllerTotals() object {
 	t, uptime := s.sinceBoot()
 	megabytes := float64(t.bytes) / (1 << 20)
 	return object{
-		"bytes_transferred": t.bytes, "megabytes_transferred": toHundredths(megabytes), "gigabytes_transferred": toHundredths(megabytes / 1024),
-		"packets_transferred": t.packets, "flows_created": s.flowsFound, "total_errors": 0, "uptime_seconds": toHundredths(uptime.Seconds()),
-		"uptime_minutes": toHundredths(uptime.Minutes()), "uptime_hours": toHundredths(uptime.Hours()),
+		"bytes_transferred": t.bytes, "megabytes_transferred": rounded(megabytes, 2), "gigabytes_transferred": rounded(megabytes/1024, 3),
+		"packets_transferred": t.packets, "flows_created": s.flowsFound, "total_errors": 0, "uptime_seconds": rounded(uptime.Seconds(), 1),
+		"uptime_minutes": rounded(uptime.Minutes(), 1), "uptime_hours": rounded(uptime.Hours(), 2),
 	}
 }
 
