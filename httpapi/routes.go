@@ -22,6 +22,7 @@ type route struct {
 	login    bool   // a key may also come in the parameters u and p, as clients of InfluxDB send it
 	query    bool   // it counts among the queries that /system/performance tells of
 	flopynet bool   // it belongs to FLOPY-NET's own surface: served at its path alone, which begins with /api
+	openHead bool   // HEAD tells everybody that it is here, and nothing else: FLOPY-NET's dashboard looks so, without its password
 	handler  handler
 
 	failure spelling // nil: the common envelope
@@ -59,12 +60,20 @@ func (endpoint *route) places() []string {
 	return places
 }
 
+// head is what answers HEAD for a route that answers GET.
+func (endpoint route) head() route {
+	if endpoint.openHead {
+		endpoint.role, endpoint.query, endpoint.handler = roleNone, false, (*Server).present
+	}
+	return endpoint
+}
+
 // allRoutes lists every endpoint.
 func allRoutes() []route {
 	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
 		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
 		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes(),
-		flopynetRoutes())
+		flopynetRoutes(), flopynetMetricsRoutes(), flopynetQueryRoutes())
 }
 
 // newRouter returns a router for the routes.
@@ -83,7 +92,7 @@ func (s *Server) newRouter(routes []route) *router.Router {
 				s.spell[path] = endpoint.failure
 			}
 			if endpoint.method == fasthttp.MethodGet {
-				r.Handle(fasthttp.MethodHead, path, serve)
+				r.Handle(fasthttp.MethodHead, path, s.wrap(endpoint.head()))
 			}
 		}
 	}

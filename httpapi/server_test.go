@@ -22,7 +22,7 @@ import (
 
 func TestRoutes(t *testing.T) {
 	ts := startServer(t, Options{})
-	for _, path := range []string{"/health", "/health/", "/api/v1/health", "/api/v1/health/", "/livez", "/api/v1/readyz/", "/", "/api/v1", "/api/v1/"} {
+	for _, path := range []string{"/health", "/health/", "/api/v1/health", "/api/v1/health/", "/livez", "/api/v1/readyz/", "/", "/api", "/api/", "/api/v1", "/api/v1/"} {
 		answer := ts.get(path)
 		if answer.status != http.StatusOK || answer.header.Get("X-Request-ID") == "" {
 			t.Errorf("GET %s: %d, request id %q", path, answer.status, answer.header.Get("X-Request-ID"))
@@ -32,7 +32,7 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("HEAD %s: %d, Content-Length %s, %q", path, head.status, head.header.Get("Content-Length"), head.body)
 		}
 	}
-	for _, path := range []string{"/nothing", "/api", "/api/v1/metrics/nothing", "/health//", "/healthz", "/Health", "/metrics/query/x"} {
+	for _, path := range []string{"/nothing", "/api/nothing", "/api/v1/metrics/nothing", "/health//", "/healthz", "/Health", "/metrics/query/x"} {
 		ts.get(path).wantError(t, http.StatusNotFound, "RESOURCE_NOT_FOUND")
 	}
 	long := "/" + strings.Repeat("x", 10_000)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/flopynet"
+	"github.com/flopynet/collector/internal/testbed"
 )
 
 // service is what /health tells of a component that is polled.
@@ -147,31 +148,40 @@ func TestTestbedOptions(t *testing.T) {
 	}
 }
 
-// TestVariablesAloneMakeItPoll gives nothing but variables of the environment.
+// TestVariablesAloneMakeItPoll gives nothing but the variables that FLOPY-NET's deployments set.
 func TestVariablesAloneMakeItPoll(t *testing.T) {
-	peer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/health" {
-			http.NotFound(w, r)
-			return
-		}
-		fmt.Fprint(w, `{"status": "healthy"}`)
-	}))
-	defer peer.Close()
-	p := startCommand(t, command(t, []string{"COLLECTOR_FLOPYNET_FL_SERVER_URL=" + peer.URL, "COLLECTOR_FLOPYNET_FL_SERVER_INTERVAL=100ms"}, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir()))
-	all := p.services(t, flopynet.FLServer, func(s service) bool { return s.Status == flopynet.StatusHealthy })
-	if got := all[flopynet.FLServer]; len(all) != 1 || got.URL != peer.URL || got.Failures != 0 || got.Error != nil {
-		t.Errorf("/health tells of %+v", all)
+	simulated, err := testbed.New(testbed.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		var up rows
-		get(t, p.url+"/metrics/query?metric=up&source=fl_server&from=now-5m&epoch=ns", &up)
-		if len(up.DataPoints) > 0 && up.DataPoints[0].Value == 1 {
-			break
+	defer simulated.Close()
+	host, port, _ := strings.Cut(strings.TrimPrefix(simulated.FL.URL(), "http://"), ":")
+	p := startCommand(t, command(t, []string{
+		"FL_SERVER_HOST=" + host, "FL_SERVER_PORT=" + port, "POLICY_ENGINE_URL=" + simulated.Policy.URL(), "SDN_CONTROLLER_URL=" + simulated.SDN.URL(),
+		"FL_INTERVAL_SEC=1", "POLICY_INTERVAL_SEC=1", "NETWORK_INTERVAL_SEC=1", "EVENT_INTERVAL_SEC=1", "NODE_IP_FL_CLIENT_1=192.168.100.101",
+	}, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir()))
+	urls := map[string]string{flopynet.FLServer: simulated.FL.URL(), flopynet.PolicyEngine: simulated.Policy.URL(), flopynet.SDNController: simulated.SDN.URL()}
+	for name, url := range urls {
+		all := p.services(t, name, func(s service) bool { return s.Status == flopynet.StatusHealthy })
+		if got := all[name]; len(all) != len(urls) || got.URL != url || got.Failures != 0 || got.Error != nil {
+			t.Errorf("of %s at %s, /health tells %+v", name, url, all)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v, up is %+v", patience, up)
+		for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+			var up rows
+			get(t, p.url+"/metrics/query?metric=up&source="+name+"&from=now-5m&epoch=ns", &up)
+			if len(up.DataPoints) > 0 && up.DataPoints[0].Value == 1 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("after %v, up of %s is %+v", patience, name, up)
+			}
 		}
 	}
-	peer.Close()
+	if err := simulated.FL.Fail(testbed.Failure{Mode: testbed.Down}); err != nil {
+		t.Fatal(err)
+	}
 	p.services(t, flopynet.FLServer, func(s service) bool { return s.Status == flopynet.StatusUnhealthy && s.Error != nil })
+	if all := p.services(t, flopynet.SDNController, func(s service) bool { return s.Status == flopynet.StatusHealthy }); all[flopynet.PolicyEngine].Status != flopynet.StatusHealthy {
+		t.Errorf("one component that is down leaves %+v", all)
+	}
 }
