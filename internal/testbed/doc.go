@@ -48,6 +48,25 @@
 // A component with a Failure goes on working; what it answers is ill. All that a component has ever
 // produced, also what a restart or a bounded buffer has lost, is told by the accessors of Testbed.
 //
+// # Oddities
+//
+// These are FLOPY-NET's own, and no mistakes here:
+//
+//   - current_round is the last round that was aggregated, and 0 after a restart of the process; server_status is
+//     "ready" after the last round; rounds_history is empty.
+//   - last_event_id is the newest of the buffer, not of the page; an id that the buffer no longer has replays it all.
+//   - FL events have event_id, event_type, and times as ISO 8601; policy events have id, type, and seconds.
+//   - The details of a denied check are a summary, cut from the middle of a Python dict.
+//   - /api/v1/policy_metrics has hours that begin at start_time, so the same hour has other figures for another start.
+//   - A dpid is hexadecimal text in switches and hosts, a number in links, read as hexadecimal in the paths
+//     /stats/port/ and /stats/flowentry/, whose answers have it as it was given and in decimal.
+//   - A flow younger than two seconds has no counts. One that the switch has removed stays in /stats/flows with its
+//     last counts. One that was there before the controller has table_id and instructions in place of actions.
+//   - flows_created counts the flows that the controller found on the switches, not those it made.
+//
+// Two things are tidier than there. Ids of decisions never collide. And the FL server says training_complete at the
+// end, which FLOPY-NET's has as a field but never sets.
+//
 // # Control over HTTP
 //
 // Testbed.ControlURL is a server of its own, so that it answers while a component is down:

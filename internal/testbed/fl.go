@@ -59,7 +59,7 @@ func pythonInt(query url.Values, name string, absent int) (int, error) {
 
 // pythonSlice is list[from:from+limit] for a from that is not negative.
 func pythonSlice[T any](list []T, from, limit int) []T {
-	to := from + limit
+	to := from + min(limit, len(list))
 	if to < 0 {
 		to = max(0, to+len(list))
 	}

@@ -2,6 +2,7 @@ package testbed
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -160,6 +161,22 @@ func mapsKeys(m map[string]any) func(func(string) bool) {
 			if !yield(key) {
 				return
 			}
+		}
+	}
+}
+
+// TestLimitsArePythons: a limit is the end of a slice, counted from the back if it is negative.
+func TestLimitsArePythons(t *testing.T) {
+	list := []int{0, 1, 2, 3, 4}
+	for _, c := range []struct {
+		from, limit int
+		want        string
+	}{
+		{0, 2, "[0 1]"}, {3, 2, "[3 4]"}, {3, 9, "[3 4]"}, {5, 2, "[]"}, {2, 0, "[]"}, {0, math.MaxInt, "[0 1 2 3 4]"}, {2, math.MaxInt, "[2 3 4]"},
+		{0, -1, "[0 1 2 3]"}, {1, -3, "[1 2]"}, {0, -9, "[]"}, {0, math.MinInt, "[]"},
+	} {
+		if got := fmt.Sprint(pythonSlice(list, c.from, c.limit)); got != c.want {
+			t.Errorf("[%d:%d+%d]: %s, want %s", c.from, c.from, c.limit, got, c.want)
 		}
 	}
 }

@@ -258,7 +258,7 @@ func (p *pusher) send(url string, body []byte) (taken, rejected bool, err error)
 	if err != nil {
 		return false, false, err
 	}
-	defer response.Body.Close()
+	defer func() { _ = response.Body.Close() }()
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	switch status := response.StatusCode; {
 	case status >= 200 && status < 300:
