@@ -88,6 +88,14 @@ func (n number) integer() int {
 	return int(n.value)
 }
 
+// pointer is the number, nil if there is none.
+func (n number) pointer() *float64 {
+	if !n.known {
+		return nil
+	}
+	return &n.value
+}
+
 // text is a string of an answer, or none. A number or a boolean is its JSON text.
 type text string
 

@@ -24,6 +24,7 @@ type Decision struct {
 
 	policyID, component string
 	executionTime       number // in milliseconds
+	client              sighting
 }
 
 // decisionFields is what we read of a decision.
@@ -54,9 +55,11 @@ func NewDecision(raw []byte, at int64) Decision {
 		},
 		policyID: string(fields.PolicyID), component: string(fields.Component), executionTime: fields.ExecutionTime,
 	}
-	if allowed, _ := fields.allowed(); allowed {
+	allowed, _ := fields.allowed()
+	if allowed {
 		d.Event.Type, d.Event.Level = PolicyExecuted, engine.DefaultEventLevel
 	}
+	d.client = sightingIn(fields.Context, d.Event.Time, allowed)
 	return d
 }
 

@@ -18,19 +18,20 @@ const otherTag = "other"
 // decisionStore stores decisions, those that we asked for and those that we were sent.
 type decisionStore struct {
 	recorder *recorder
+	clients  *namedClients // told of each decision that names one
 
 	mu     sync.Mutex
 	series map[[2]string]bool // by policy and component
 }
 
-func newDecisionStore(r *recorder) *decisionStore {
-	return &decisionStore{recorder: r, series: map[[2]string]bool{}}
+func newDecisionStore(r *recorder, clients *namedClients) *decisionStore {
+	return &decisionStore{recorder: r, clients: clients, series: map[[2]string]bool{}}
 }
 
 // StoreDecisions makes decisions durable, each once by its event's ID, together with an answer if there is one to keep, as
 // engine.DB.WriteEventsAnswered does. The events must be such as the engine can store.
 func (t *Testbed) StoreDecisions(ctx context.Context, decisions []Decision, keep func() *engine.Answer) error {
-	if err := t.decisions.samples(decisions); err != nil {
+	if err := t.decisions.around(decisions); err != nil {
 		return err
 	}
 	events := make([]engine.Event, len(decisions))
@@ -42,7 +43,7 @@ func (t *Testbed) StoreDecisions(ctx context.Context, decisions []Decision, keep
 
 // add stores decisions that we asked for.
 func (s *decisionStore) add(ctx context.Context, decisions []Decision) error {
-	if err := s.samples(decisions); err != nil {
+	if err := s.around(decisions); err != nil {
 		return err
 	}
 	events := make([]engine.Event, len(decisions))
@@ -50,6 +51,20 @@ func (s *decisionStore) add(ctx context.Context, decisions []Decision) error {
 		events[i] = decisions[i].Event
 	}
 	return s.recorder.events(ctx, events)
+}
+
+// around stores what follows from decisions, before they are stored themselves: all of it may be done again.
+func (s *decisionStore) around(decisions []Decision) error {
+	if err := s.samples(decisions); err != nil {
+		return err
+	}
+	var seen []sighting
+	for i := range decisions {
+		if one := decisions[i].client; one.id != "" {
+			seen = append(seen, one)
+		}
+	}
+	return s.clients.saw(seen)
 }
 
 // samples stores how long the decisions took. What can't be stored is logged: the decisions themselves matter more.

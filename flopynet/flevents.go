@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/flopynet/collector/engine"
 )
@@ -27,13 +28,26 @@ const (
 type flEvents struct {
 	peer     *peer
 	recorder *recorder
-	position flEventPosition
 	timeless error // what this poll has to complain of
+
+	mu       sync.Mutex
+	position flEventPosition // changed by the poller alone
+}
+
+// known returns how far the events have been read, and what of them is known.
+func (e *flEvents) known() flEventPosition {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.position
 }
 
 // flEventPosition is how far the events have been read, as it is kept.
 type flEventPosition struct {
 	LastEventID string `json:"last_event_id"` // of the last event that is stored; "": none
+
+	// What the server said of its configuration when it started last, and when; ns.
+	Config   object `json:"config,omitempty"`
+	ConfigAt int64  `json:"config_at,omitempty"`
 }
 
 // flEventsAnswer is the answer to GET /events.
@@ -76,11 +90,15 @@ func (e *flEvents) poll(ctx context.Context) error {
 		if position == "" || position == e.position.LastEventID {
 			return e.timeless
 		}
-		next := flEventPosition{LastEventID: position}
+		next := e.position
+		next.LastEventID = position
+		next.noteConfig(*answer.Events)
 		if err := saveState(e.recorder.db, flEventsState, next); err != nil {
 			return err
 		}
+		e.mu.Lock()
 		e.position = next
+		e.mu.Unlock()
 		if position == string(answer.LastEventID) || len(*answer.Events) < eventPage {
 			return e.timeless
 		}
@@ -112,6 +130,17 @@ func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string,
 		last = newest
 	}
 	return last, timeless, e.recorder.events(ctx, events)
+}
+
+// noteConfig keeps the newest configuration that events tell.
+func (p *flEventPosition) noteConfig(events list[flEvent]) {
+	for i := range events {
+		if one := &events[i]; one.Type == "CONFIG_LOADED" && one.Timestamp.isPlausible() && one.Timestamp.ns >= p.ConfigAt {
+			if config := one.Details.scalars(); config != nil {
+				p.Config, p.ConfigAt = config, one.Timestamp.ns
+			}
+		}
+	}
 }
 
 // event is what is stored of it.

@@ -40,6 +40,9 @@ func openFLServer(t *Testbed) (*flServer, error) {
 	if f.rounds, err = openRounds(t.db); err != nil {
 		return nil, err
 	}
+	if err := loadState(t.db, flEventsState, &f.events.position); err != nil {
+		return nil, err
+	}
 	return f, loadState(t.db, flLastState, &f.last)
 }
 
@@ -49,12 +52,9 @@ func (t *Testbed) monitorFLServer(p *peer) error {
 	f.peer = p
 	f.sync = roundSync{peer: p, recorder: f.recorder, rounds: f.rounds, logger: t.options.Logger}
 	t.poll(p, "state", t.options.FLServer.Interval, f.recorder, f.poll)
-	if t.options.EventInterval < 0 {
-		return nil
-	}
-	f.events = flEvents{peer: p, recorder: f.recorder}
+	f.events.peer, f.events.recorder = p, f.recorder
 	t.poll(p, "events", t.options.EventInterval, f.recorder, f.events.poll)
-	return loadState(t.db, flEventsState, &f.events.position)
+	return nil
 }
 
 // poll asks for all but the events.

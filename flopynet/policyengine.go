@@ -22,6 +22,7 @@ func (t *Testbed) monitorPolicyEngine(p *peer) error {
 			return err
 		}
 	}
+	t.parameters.peer = p
 	t.poll(p, "health", t.options.PolicyEngine.Interval, e.recorder, e.poll)
 	if t.gate != nil && t.options.PolicyEngine.Interval < 0 { // it isn't to be polled, but must be asked for the others
 		t.poll(p, "check", defaultInterval, e.recorder, func(ctx context.Context) error { return t.gate.ask(ctx, p) })
@@ -47,7 +48,8 @@ func (e *policyMonitor) poll(ctx context.Context) error {
 	if gate := e.testbed.gate; gate != nil { // first: the other pollers wait for it
 		parts = append(parts, func(ctx context.Context) error { return gate.ask(ctx, e.peer) })
 	}
-	return errorsOf(ctx, append(parts, e.peer.check, e.allowed(e.pollMetrics), e.allowed(e.decisions.poll), e.allowed(e.hours.poll))...)
+	return errorsOf(ctx, append(parts, e.peer.check, e.allowed(e.pollMetrics), e.allowed(e.decisions.poll), e.allowed(e.hours.poll),
+		e.allowed(e.testbed.parameters.poll))...)
 }
 
 func (e *policyMonitor) pollEvents(ctx context.Context) error { return e.allowed(e.events.poll)(ctx) }

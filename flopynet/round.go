@@ -29,6 +29,7 @@ type roundRow struct {
 // rawRoundMetrics is what we read of a row's raw_metrics.
 type rawRoundMetrics struct {
 	PhaseDurations phaseDurations `json:"phase_durations"`
+	Evaluated      number         `json:"evaluation_results_count"`
 }
 
 // phaseDurations are those of a round's parts, in seconds.
@@ -82,6 +83,9 @@ func readRound(raw object) (*round, error) {
 		}
 		if !r.Evaluation.known {
 			r.Evaluation = metrics.PhaseDurations.Evaluation
+		}
+		if !r.Successful.known {
+			r.Successful = metrics.Evaluated
 		}
 	}
 	return r, nil

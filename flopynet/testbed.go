@@ -81,6 +81,10 @@ type Testbed struct {
 	pollers []*poller
 	fl      *flServer
 	network *network
+	named   *namedClients
+	clients *measuredClients
+
+	parameters *trainingParameters
 
 	gate      *gate          // nil: nobody is asked whether to poll
 	decisions *decisionStore // those of the policy engine
@@ -99,8 +103,15 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 	if t.fl, err = openFLServer(t); err != nil {
 		return nil, fmt.Errorf("reading what is known of %s: %w", FLServer, err)
 	}
+	if t.named, err = openNamedClients(db); err != nil {
+		return nil, fmt.Errorf("reading the FL clients: %w", err)
+	}
+	t.clients = &measuredClients{db: db, now: t.options.Now, rounds: t.fl.rounds}
+	if t.parameters, err = openTrainingParameters(db); err != nil {
+		return nil, fmt.Errorf("reading the training's parameters: %w", err)
+	}
 	t.gate = newGate(&t.options)
-	t.decisions = newDecisionStore(t.recorder(PolicyEngine))
+	t.decisions = newDecisionStore(t.recorder(PolicyEngine), t.named)
 	t.network = newNetwork(t)
 	for _, one := range []struct {
 		name    string
