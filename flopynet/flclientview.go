@@ -12,7 +12,7 @@ import (
 const (
 	ClientTraining     = "training"     // the server trains, and the client took part in its round
 	ClientIdle         = "idle"         // it was heard of of late, and isn't training
-	ClientDisconnected = "disconnected" // it was not heard of for clientPatience
+	ClientDisconnected = "disconnected" // it was not heard of for clientPatience, or its host has left the network
 	ClientUnknown      = "unknown"      // it was never heard of
 )
 
@@ -40,6 +40,7 @@ type FLClient struct {
 
 	latest   int   // round that it took part in, or was allowed to
 	latestAt int64 // ns
+	left     bool  // the network, and was not heard of since
 }
 
 // FLClients lists the clients by their ids.
@@ -71,6 +72,7 @@ func (t *Testbed) FLClients(ctx context.Context) (FLClients, error) {
 			one.IPAddress = &text
 		}
 	}
+	t.takeHosts(all)
 	p := t.fl.progress()
 	answer := FLClients{Clients: make([]FLClient, 0, len(all)), Partial: partial, Stale: p.at != 0 && !p.fresh}
 	patience := t.clientPatience()
@@ -105,12 +107,41 @@ func (c *FLClient) takeNamed(n *namedClient) {
 	c.LastSeen = max(c.LastSeen, stamp(n.LastSeen))
 }
 
+// takeHosts takes in which addresses of clients the SDN controller sees. It doesn't know which hosts are clients: others
+// aren't listed.
+func (t *Testbed) takeHosts(all map[string]*FLClient) {
+	byAddress := map[string]*FLClient{}
+	for _, one := range all {
+		if one.IPAddress != nil {
+			byAddress[*one.IPAddress] = one
+		}
+	}
+	hosts := t.Hosts()
+	var looked stamp // when it was seen last who is there
+	for _, host := range hosts {
+		looked = max(looked, stamp(host.LastSeen.UnixNano()))
+	}
+	present := map[*FLClient]bool{}
+	for _, host := range hosts {
+		for _, address := range host.IPs {
+			if one := byAddress[address.String()]; one != nil {
+				one.left = !host.Present && looked >= one.LastSeen
+				one.LastSeen = max(one.LastSeen, stamp(host.LastSeen.UnixNano()))
+				present[one] = present[one] || host.Present
+			}
+		}
+	}
+	for one := range present {
+		one.left = one.left && !present[one] // at another port, or under another Ethernet address
+	}
+}
+
 // status decides what the client is doing.
 func (c *FLClient) status(p *progress, now int64, patience time.Duration) string {
 	switch {
 	case c.LastSeen == 0:
 		return ClientUnknown
-	case now-int64(c.LastSeen) > int64(patience):
+	case c.left, now-int64(c.LastSeen) > int64(patience):
 		return ClientDisconnected
 	case p.fresh && p.active && !p.paused && c.latest > 0 && c.latest >= p.current:
 		return ClientTraining
