@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/internal/testbed"
 )
@@ -38,16 +37,8 @@ func startFL(t *testing.T) (*testServer, *testbed.Testbed) {
 // startKnowing serves what a testbed knows, once it knows enough.
 func startKnowing(t *testing.T, options flopynet.Options, knows func(*testServer) bool) *testServer {
 	t.Helper()
-	var bed *flopynet.Testbed
 	options.EventInterval = time.Millisecond
-	ts := startEngine(t, engine.Options{}, Options{Now: options.Now})
-	bed, err := flopynet.NewTestbed(ts.db, options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ts.server.testbed = bed
-	bed.Start()
-	t.Cleanup(bed.Close)
+	ts := startTestbed(t, options, Options{Now: options.Now})
 	for deadline := time.Now().Add(time.Minute); !knows(ts); {
 		if time.Now().After(deadline) {
 			t.Fatal("the testbed doesn't come to know enough")
