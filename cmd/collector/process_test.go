@@ -61,6 +61,7 @@ type process struct {
 	command *exec.Cmd
 	url     string        // of the first listener
 	banner  string        // what it printed until it was ready
+	printed *lockedBuffer // what it has printed since
 	ready   time.Duration // from its start to the end of the banner
 	stderr  *lockedBuffer
 	exited  chan struct{} // closed once it has ended
@@ -109,23 +110,14 @@ func start(t *testing.T, directory string, arguments ...string) *process {
 
 func startCommand(t *testing.T, c *exec.Cmd) *process {
 	t.Helper()
-	p := &process{command: c, stderr: &lockedBuffer{}, exited: make(chan struct{})}
-	c.Stderr = p.stderr
 	reader, writer := io.Pipe()
 	c.Stdout = writer
 	began := time.Now()
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
+	p := launch(t, c)
 	go func() {
-		_ = c.Wait() // the exit code is in c.ProcessState
-		_ = writer.Close()
-		close(p.exited)
-	}()
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
 		<-p.exited
-	})
+		_ = writer.Close()
+	}()
 	banner := make(chan string, 1)
 	go func() {
 		var lines strings.Builder
@@ -134,7 +126,9 @@ func startCommand(t *testing.T, c *exec.Cmd) *process {
 			lines.WriteString(scanner.Text() + "\n")
 		}
 		banner <- lines.String() + scanner.Text()
-		_, _ = io.Copy(io.Discard, reader)
+		for scanner.Scan() {
+			fmt.Fprintln(p.printed, scanner.Text())
+		}
 	}()
 	select {
 	case p.banner = <-banner:
@@ -147,6 +141,25 @@ func startCommand(t *testing.T, c *exec.Cmd) *process {
 		t.Fatalf("it didn't start; it said %q and logged:\n%s", p.banner, p.stderr)
 	}
 	p.url, _, _ = strings.Cut(after, "\n")
+	return p
+}
+
+// launch starts a command, whose stdout is the caller's business.
+func launch(t *testing.T, c *exec.Cmd) *process {
+	t.Helper()
+	p := &process{command: c, stderr: &lockedBuffer{}, printed: &lockedBuffer{}, exited: make(chan struct{})}
+	c.Stderr = p.stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = c.Wait() // the exit code is in c.ProcessState
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		<-p.exited
+	})
 	return p
 }
 

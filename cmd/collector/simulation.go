@@ -83,7 +83,7 @@ func (c testbedCommand) Run() error {
 	fmt.Printf("  policy engine   %s\n", bed.Policy.URL())
 	fmt.Printf("  SDN controller  %s\n", bed.SDN.URL())
 	c.describe(os.Stdout)
-	fmt.Printf("  collect it      collector serve %s\n\n", strings.Join(pollFlags(bed), " \\\n                    "))
+	fmt.Printf("  collect it      %s serve %s\n\n", os.Args[0], strings.Join(pollFlags(bed), " \\\n                    "))
 	describeControl(os.Stdout, bed)
 	return untilSignal(logger, func(stop <-chan struct{}) error {
 		<-stop
