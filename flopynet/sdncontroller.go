@@ -16,6 +16,7 @@ type network struct {
 	testbed  *Testbed
 	recorder *recorder
 	client   *controllerClient // nil: no controller is polled
+	live     liveLook
 
 	mu       sync.Mutex
 	topology topology
@@ -25,6 +26,7 @@ type network struct {
 	totals   networkTotals
 	fresh    bool // the last look told all
 	reached  bool // it told anything
+	tried    bool // there was one
 
 	topologyChanged bool         // since it was saved
 	forgotten       []datapathID // likewise
@@ -128,7 +130,7 @@ func (n *network) switchesOf(l *look) []datapathID {
 // take takes over what a look told: samples first, then the state with the events in it, then the events.
 func (n *network) take(ctx context.Context, l *look, whole bool) error {
 	n.mu.Lock()
-	n.fresh, n.reached = whole, l.toldAnything()
+	n.fresh, n.reached, n.tried = whole, l.toldAnything(), true
 	if !n.reached {
 		n.mu.Unlock()
 		return nil

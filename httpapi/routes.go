@@ -73,7 +73,7 @@ func allRoutes() []route {
 	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
 		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
 		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes(),
-		flopynetRoutes(), flopynetMetricsRoutes(), flopynetQueryRoutes(), flRoutes(), flopynetFLRoutes())
+		flopynetRoutes(), flopynetMetricsRoutes(), flopynetQueryRoutes(), flRoutes(), flopynetFLRoutes(), networkRoutes())
 }
 
 // newRouter returns a router for the routes.
