@@ -207,9 +207,10 @@ func TestLatestRow(t *testing.T) {
 	}
 }
 
-func TestLatestFL(t *testing.T) {
+// TestLatestFLOfOthers: the FL server was never heard of, and somebody has written its metrics.
+func TestLatestFLOfOthers(t *testing.T) {
 	db := openEngine(t, engine.Options{})
-	testbed := NoTestbed(db, time.Now)
+	testbed := NoTestbed(db, func() time.Time { return noon })
 	latest := func() LatestFL {
 		t.Helper()
 		l, err := testbed.LatestFL(t.Context(), model.MaxTime+1)
@@ -219,28 +220,18 @@ func TestLatestFL(t *testing.T) {
 		l.RawMetrics = nil
 		return *l
 	}
-	if diff := cmp.Diff(LatestFL{Status: "unknown"}, latest()); diff != "" {
+	want := LatestFL{Status: "unknown", ServerStatus: "unknown", Timestamp: "2024-01-15T12:00:00Z", LastUpdate: "2024-01-15T12:00:00Z"}
+	if diff := cmp.Diff(want, latest()); diff != "" {
 		t.Errorf("of nothing, -want +got:\n%s", diff)
 	}
-	for second, step := range []struct {
-		values map[string]float64
-		want   string
-	}{
-		{map[string]float64{"training_active": 1, "current_round": 0, "max_rounds": 3}, "idle"},
-		{map[string]float64{"current_round": 1, "connected_clients": 2, "accuracy": 0.5, "loss": 1.5, "training_duration": 2.5}, "training"},
-		{map[string]float64{"training_paused": 1}, "paused"},
-		{map[string]float64{"training_paused": 0, "current_round": 3, "training_active": 0}, "complete"},
+	for name, value := range map[string]float64{
+		"current_round": 1, "max_rounds": 3, "connected_clients": 2, "clients": 3, "accuracy": 0.5, "loss": 1.5, "training_duration": 2.5,
 	} {
-		for name, value := range step.values {
-			put(t, db, FLServer, name, "", float64(second), value)
-		}
-		if got := latest().Status; got != step.want {
-			t.Errorf("after %v it is %s, want %s", step.values, got, step.want)
-		}
+		put(t, db, FLServer, name, "", 3, value)
 	}
-	want := LatestFL{
-		Status: "complete", Timestamp: "2024-01-15T12:00:03Z", LastUpdate: "2024-01-15T12:00:03Z", Round: 3, MaxRounds: 3, Accuracy: 0.5, Loss: 1.5,
-		ClientsConnected: 2, ClientsTotal: 2, TrainingComplete: true, TrainingDuration: 2.5,
+	want = LatestFL{
+		Status: "unknown", ServerStatus: "unknown", Timestamp: "2024-01-15T12:00:03Z", LastUpdate: "2024-01-15T12:00:03Z", Round: 1, MaxRounds: 3, Accuracy: 0.5, Loss: 1.5,
+		ClientsConnected: 2, ClientsTotal: 3, TrainingDuration: 2.5,
 	}
 	if diff := cmp.Diff(want, latest()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
