@@ -102,10 +102,6 @@ func networkModels() []modelled {
 		{path: "/api/flows/statistics", answer: object{"flow_statistics": object{"total_flows": isNumber, "active_flows": isNumber, "flows_per_switch": isObject,
 			"priority_distribution": isObject, "table_distribution": isObject}.shape,
 			"utilization_metrics": object{"efficiency_percentage": isNumber, "efficiency_rating": isText}.shape}.shape},
-		{path: "/api/metrics/latest", queries: []string{"type=network"}, answer: object{"status": isOneOf("success"), "timestamp": isText, "metrics": object{"data": object{
-			"topology": listed.shape, "switches_count": isWhole, "hosts_count": isWhole, "links_count": isWhole, "sdn_status": isText, "packet_loss_percent": isNumber,
-			"performance_metrics": object{"latency": object{"average_ms": isNumber}.shape, "bandwidth": object{"total_mbps": isNumber, "active_ports": isNumber}.shape,
-				"flows": object{"total": isNumber}.shape}.shape}.shape}.shape}.shape},
 	}
 }
 
