@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -105,6 +106,56 @@ func (m *metamorphic) checkEvents() {
 	}
 	q.Newest, q.Total, q.Limit = m.random.IntN(2) == 0, m.random.IntN(2) == 0, 1+m.random.IntN(50)
 	m.compareEvents(q)
+	m.compareEventCounts(q)
+	m.compareAsWritten(q)
+}
+
+// compareEventCounts compares the counts of a query, and its page behind some events.
+func (m *metamorphic) compareEventCounts(q EventQuery) {
+	want := m.events.matching(&q, m.now.Load())
+	components, levels := map[string]int{}, map[string]int{}
+	for _, e := range want {
+		components[e.Component]++
+		levels[e.Level]++
+	}
+	got, err := m.db.CountEvents(context.Background(), q)
+	if err != nil || got.Total != len(want) || !maps.Equal(got.ByComponent, components) || !maps.Equal(got.ByLevel, levels) || got.Damaged != 0 {
+		m.fail("counts of %+v: %+v, %v, want %d, %v, %v", q, got, err, len(want), components, levels)
+	}
+	q.Skip, q.Total = m.random.IntN(len(want)+2), true
+	page, err := m.db.Events(context.Background(), q)
+	rest := want[min(q.Skip, len(want)):]
+	if err != nil || page.Total != len(want) || !slices.EqualFunc(page.Events, rest[:min(q.Limit, len(rest))], func(a, b Event) bool { return sameEvent(&a, &b) }) {
+		m.fail("events of %+v: %+v, %v, want %d of %+v", q, page, err, q.Limit, rest)
+	}
+}
+
+// compareAsWritten goes through a query by serial numbers.
+func (m *metamorphic) compareAsWritten(q EventQuery) {
+	byTime := m.events.matching(&q, m.now.Load())
+	var want []Event
+	for _, e := range m.events.list {
+		if slices.ContainsFunc(byTime, func(other Event) bool { return sameEvent(&e, &other) }) {
+			want = append(want, e)
+		}
+	}
+	for len(want) > 0 {
+		q.Skip = m.random.IntN(2) * m.random.IntN(len(want))
+		page, err := m.db.EventsAsWritten(context.Background(), q)
+		if err != nil || page.Total != len(want) || len(page.Events) != min(q.Limit, len(want)-q.Skip) || page.More != (q.Skip+q.Limit < len(want)) {
+			m.fail("as written, %+v: %d of %d, %v, want %d", q, len(page.Events), page.Total, err, len(want))
+		}
+		for i := range page.Events {
+			if !sameEvent(&page.Events[i], &want[q.Skip+i]) {
+				m.fail("as written, %+v: %+v, want %+v", q, page.Events[i], want[q.Skip+i])
+			}
+		}
+		q.WrittenAfter = page.Places[len(page.Places)-1].Serial()
+		want = want[q.Skip+len(page.Events):]
+	}
+	if page, err := m.db.EventsAsWritten(context.Background(), q); err != nil || len(page.Events) != 0 {
+		m.fail("behind the last of %+v are %+v, %v", q, page, err)
+	}
 }
 
 func (m *metamorphic) compareEvents(q EventQuery) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/flopynet/collector/internal/keys"
 	"github.com/flopynet/collector/model"
+	"github.com/flopynet/collector/wal/record"
 )
 
 // EventQuery selects events by time and by what is in them. A list that is empty lets everything pass.
@@ -20,8 +21,12 @@ type EventQuery struct {
 	Components []string
 	Levels     []string
 
+	// WrittenAfter selects those events that were written after the one of this serial number. 0: all.
+	WrittenAfter uint64
+
 	Newest bool         // the newest first; else the oldest. Events of one time are in the order of their writing, or against it
 	After  *EventCursor // nil: from the beginning
+	Skip   int          // so many of those that match are passed over
 	Limit  int          // most events in the result; at least 1. There are fewer when they are large
 	Total  bool         // count all that match, too
 }
@@ -29,13 +34,23 @@ type EventQuery struct {
 // EventCursor is the place of an event in the order of all.
 type EventCursor keys.Event
 
+// Serial is the event's serial number: it grows with each event that is written, whatever time that has, and stays below
+// 2^53, which any program reads exactly, for 5e11 writes.
+func (c EventCursor) Serial() uint64 { return c.LSN<<serialBits | c.N }
+
+// serialBits is enough for the events of one write.
+const serialBits = 14
+
+var _ [1<<serialBits - MaxEventsPerWrite]struct{} // or a serial number would be of two events
+
 // EventResult is the answer to an EventQuery.
 type EventResult struct {
 	Events  []Event
-	More    bool        // there are more behind Next
-	Next    EventCursor // of the last of Events
-	Total   int         // how many match in the range, wherever After is; only if it was asked for
-	Damaged int         // events of the range that can't be read; they may or may not match
+	Places  []EventCursor // of Events
+	More    bool          // there are more behind Next
+	Next    EventCursor   // of the last of Events
+	Total   int           // how many match in the range, wherever After is; only if it was asked for
+	Damaged int           // events of the range that can't be read; they may or may not match
 }
 
 // Events returns events that match. A damaged event costs only itself: the result counts it and the log names it.
@@ -48,8 +63,7 @@ func (db *DB) Events(ctx context.Context, q EventQuery) (*EventResult, error) {
 		return nil, err
 	}
 	defer db.leave()
-	q.From, q.To = max(q.From, db.eventFloor()), min(q.To, model.MaxTime)
-	if q.From >= q.To {
+	if !db.clampEvents(&q) {
 		return &EventResult{}, nil
 	}
 	scan, err := db.scanEvents(&q)
@@ -63,12 +77,20 @@ func (db *DB) Events(ctx context.Context, q EventQuery) (*EventResult, error) {
 	return result, nil
 }
 
+// clampEvents takes out of a query's range what can't be seen, and reports whether something is left.
+func (db *DB) clampEvents(q *EventQuery) bool {
+	q.From, q.To = max(q.From, db.eventFloor()), min(q.To, model.MaxTime)
+	return q.From < q.To
+}
+
 // eventScan walks over the events of a range, in the order of the query.
 type eventScan struct {
 	db    *DB
 	query *EventQuery
 	it    *pebble.Iterator
 	head  []placedEvent // what is left of it, in the scan's order
+
+	visited bool // what it stands at was returned
 
 	types, components, levels map[string]bool
 }
@@ -136,9 +158,15 @@ func (s *eventScan) order(a, b keys.Event) int {
 	return comparePlaces(a, b)
 }
 
-func (s *eventScan) matches(e *Event) bool {
-	return (len(s.types) == 0 || s.types[e.Type]) && (len(s.components) == 0 || s.components[e.Component]) &&
-		(len(s.levels) == 0 || s.levels[e.Level])
+// matches doesn't decode an event to see whether it is wanted: it may be one of very many that are counted only.
+func (s *eventScan) matches(found *foundEvent) bool {
+	if e := found.head; e != nil {
+		return (len(s.types) == 0 || s.types[e.Type]) && (len(s.components) == 0 || s.components[e.Component]) &&
+			(len(s.levels) == 0 || s.levels[e.Level])
+	}
+	names := &found.names
+	return (len(s.types) == 0 || s.types[string(names.Type)]) && (len(s.components) == 0 || s.components[string(names.Component)]) &&
+		(len(s.levels) == 0 || s.levels[string(names.Level)])
 }
 
 // maxEventResultBytes is what the events of a result take in memory, about, until no more are added.
@@ -148,83 +176,121 @@ const maxEventResultBytes = 16 << 20
 const contextSteps = 1024
 
 func (s *eventScan) gather(ctx context.Context) (*EventResult, error) {
-	result, size := &EventResult{}, 0
-	for step := 0; ; step++ {
-		if step%contextSteps == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		placed, err := s.next()
-		if errors.Is(err, errNoMoreEvents) {
-			return result, nil
-		}
-		if errors.Is(err, ErrCorrupt) {
-			s.db.opts.Logger.Error("an event is damaged and left out", "err", err)
-			result.Damaged++
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !s.matches(&placed.event) {
-			continue
-		}
+	result, size, skip := &EventResult{}, 0, s.query.Skip
+	err := s.each(ctx, result, func(found *foundEvent) error {
 		result.Total++
-		if s.query.After != nil && s.order(placed.place, keys.Event(*s.query.After)) <= 0 {
-			continue
+		if s.query.After != nil && s.order(found.place, keys.Event(*s.query.After)) <= 0 {
+			return nil
+		}
+		if skip > 0 {
+			skip--
+			return nil
 		}
 		if len(result.Events) < s.query.Limit && size < maxEventResultBytes {
-			size += eventBytes(&placed.event)
-			result.Events = append(result.Events, placed.event)
-			result.Next = EventCursor(placed.place)
-			continue
+			event, err := found.decode()
+			if err != nil {
+				return err
+			}
+			size += eventBytes(&event)
+			result.Next = EventCursor(found.place)
+			result.Events, result.Places = append(result.Events, event), append(result.Places, result.Next)
+			return nil
 		}
 		result.More = true
 		if !s.query.Total {
-			return result, nil
+			return errNoMoreEvents
+		}
+		return nil
+	})
+	return result, err
+}
+
+// each calls visit with each event that matches, until it returns an error; errNoMoreEvents is a good end. The event is
+// visit's until it returns. What is damaged is counted and logged.
+func (s *eventScan) each(ctx context.Context, result *EventResult, visit func(*foundEvent) error) error {
+	for step := 0; ; step++ {
+		if step%contextSteps == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		found, err := s.next()
+		if err == nil && s.matches(&found) && EventCursor(found.place).Serial() > s.query.WrittenAfter {
+			err = visit(&found)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, errNoMoreEvents):
+			return nil
+		case errors.Is(err, ErrCorrupt):
+			s.db.opts.Logger.Error("an event is damaged and left out", "err", err)
+			result.Damaged++
+		default:
+			return err
 		}
 	}
+}
+
+// foundEvent is an event that a scan has come to.
+type foundEvent struct {
+	place keys.Event
+	head  *Event // nil: it is in the chunk store
+
+	key, value []byte            // there, until the scan goes on
+	names      record.EventNames // of value
+}
+
+// decode returns the event, with memory of its own.
+func (f *foundEvent) decode() (Event, error) {
+	if f.head != nil {
+		return *f.head, nil
+	}
+	return decodeEvent(f.key, f.value)
 }
 
 var errNoMoreEvents = errors.New("there are no more events")
 
 // next returns the next event. Behind one that is damaged, which it returns ErrCorrupt for, it goes on.
-func (s *eventScan) next() (placedEvent, error) {
+func (s *eventScan) next() (foundEvent, error) {
+	if s.visited {
+		s.visited = false
+		s.step()
+	}
 	if !s.it.Valid() {
 		if err := s.it.Error(); err != nil {
-			return placedEvent{}, err
+			return foundEvent{}, err
 		}
 		if len(s.head) == 0 {
-			return placedEvent{}, errNoMoreEvents
+			return foundEvent{}, errNoMoreEvents
 		}
 		return s.nextOfHead(), nil
 	}
-	place, err := keys.ParseEvent(s.it.Key())
-	if err != nil {
-		s.step()
-		return placedEvent{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	s.visited = true
+	found := foundEvent{key: s.it.Key()}
+	var err error
+	if found.place, err = keys.ParseEvent(found.key); err != nil {
+		return foundEvent{}, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	if len(s.head) > 0 {
-		order := s.order(s.head[0].place, place)
-		if order == 0 { // a flush has just written it
-			s.step()
-		}
+		order := s.order(s.head[0].place, found.place)
+		s.visited = order == 0 // then a flush has just written it
 		if order <= 0 {
 			return s.nextOfHead(), nil
 		}
+		s.visited = true
 	}
-	defer s.step()
-	value, err := s.it.ValueAndErr()
-	if err != nil {
-		return placedEvent{}, err
+	if EventCursor(found.place).Serial() <= s.query.WrittenAfter {
+		return found, nil // it isn't wanted, and its value needn't be read
 	}
-	event, err := decodeEvent(s.it.Key(), value)
-	return placedEvent{place, event}, err
+	if found.value, err = s.it.ValueAndErr(); err != nil {
+		return foundEvent{}, err
+	}
+	found.names, err = peekEvent(found.key, found.value)
+	return found, err
 }
 
-func (s *eventScan) nextOfHead() placedEvent {
-	first := s.head[0]
+func (s *eventScan) nextOfHead() foundEvent {
+	first := &s.head[0]
 	s.head = s.head[1:]
-	return first
+	return foundEvent{place: first.place, head: &first.event}
 }
 
 func (s *eventScan) step() {

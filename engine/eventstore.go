@@ -20,15 +20,37 @@ func encodeEvent(dst, key []byte, e *Event) []byte {
 }
 
 func decodeEvent(key, value []byte) (Event, error) {
-	end := len(value) - 4
-	if end < 0 || binary.BigEndian.Uint32(value[end:]) != keyedChecksum(key, value[:end]) {
-		return Event{}, fmt.Errorf("%w: the checksum of the event under %x is wrong", ErrCorrupt, key)
+	body, err := checkEvent(key, value)
+	if err != nil {
+		return Event{}, err
 	}
-	event, err := record.DecodeEvent(value[:end])
+	event, err := record.DecodeEvent(body)
 	if err != nil {
 		return Event{}, fmt.Errorf("%w: the event under %x: %w", ErrCorrupt, key, err)
 	}
 	return event, nil
+}
+
+// peekEvent reads the names of an event, which are parts of value.
+func peekEvent(key, value []byte) (record.EventNames, error) {
+	body, err := checkEvent(key, value)
+	if err != nil {
+		return record.EventNames{}, err
+	}
+	names, err := record.PeekEvent(body)
+	if err != nil {
+		return record.EventNames{}, fmt.Errorf("%w: the event under %x: %w", ErrCorrupt, key, err)
+	}
+	return names, nil
+}
+
+// checkEvent returns an event's value without its checksum, which must be right.
+func checkEvent(key, value []byte) ([]byte, error) {
+	end := len(value) - 4
+	if end < 0 || binary.BigEndian.Uint32(value[end:]) != keyedChecksum(key, value[:end]) {
+		return nil, fmt.Errorf("%w: the checksum of the event under %x is wrong", ErrCorrupt, key)
+	}
+	return value[:end], nil
 }
 
 // encodeEventPlace writes an event's key, without its first byte, and a CRC32C of key and value.

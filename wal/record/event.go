@@ -117,3 +117,24 @@ func cutLength(body []byte) (length uint64, rest []byte, err error) {
 	}
 	return length, rest, nil
 }
+
+// EventNames are those parts of an event that tell what it is about. They are parts of the bytes they were read from.
+type EventNames struct{ Component, Type, Level []byte }
+
+// PeekEvent reads the names of an event that AppendEvent wrote, without memory of its own. What stands behind them is not
+// looked at. An error wraps ErrMalformed.
+func PeekEvent(body []byte) (names EventNames, err error) {
+	_, rest, err := cutUvarint(body)
+	var id []byte
+	for _, field := range [...]*[]byte{&id, &names.Component, &names.Type, &names.Level} {
+		var length uint64
+		if err == nil {
+			length, rest, err = cutLength(rest)
+		}
+		if err != nil {
+			return EventNames{}, fmt.Errorf("%w: event: %w", ErrMalformed, err)
+		}
+		*field, rest = rest[:length], rest[length:]
+	}
+	return names, nil
+}

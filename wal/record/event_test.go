@@ -44,6 +44,10 @@ func TestEventsRoundTrip(t *testing.T) {
 		}
 		for i := range test.events {
 			body := AppendEvent(nil, &test.events[i])
+			if names, err := PeekEvent(body); err != nil || string(names.Component) != test.events[i].Component ||
+				string(names.Type) != test.events[i].Type || string(names.Level) != test.events[i].Level {
+				t.Errorf("the names of %+v are %s, %v", test.events[i], names, err)
+			}
 			if event, err := DecodeEvent(body); err != nil || !cmp.Equal(event, test.events[i]) {
 				t.Fatalf("%s: %+v became %+v, %v", test.name, test.events[i], event, err)
 			}
