@@ -28,12 +28,12 @@ func (db *DB) CountEvents(ctx context.Context, q EventQuery) (*EventCounts, erro
 	components, levels := map[string]*int{}, map[string]*int{}
 	damaged, err := db.eachEvent(ctx, &q, func(found *foundEvent) error {
 		counts.Total++
-		names := found.names
+		parts := found.parts
 		if found.head != nil {
-			names.Component, names.Level = []byte(found.head.Component), []byte(found.head.Level)
+			parts.Component, parts.Level = []byte(found.head.Component), []byte(found.head.Level)
 		}
-		count(components, names.Component)
-		count(levels, names.Level)
+		count(components, parts.Component)
+		count(levels, parts.Level)
 		return nil
 	})
 	if err != nil {

@@ -41,7 +41,8 @@ func (o *eventOracle) matching(q *EventQuery, now int64) []Event {
 	var out []Event
 	for _, e := range o.list {
 		if e.Time >= max(q.From, o.floor(now)) && e.Time < q.To && (len(q.Types) == 0 || slices.Contains(q.Types, e.Type)) &&
-			(len(q.Components) == 0 || slices.Contains(q.Components, e.Component)) && (len(q.Levels) == 0 || slices.Contains(q.Levels, e.Level)) {
+			(len(q.Components) == 0 || slices.Contains(q.Components, e.Component)) && (len(q.Levels) == 0 || slices.Contains(q.Levels, e.Level)) &&
+			(q.Details == nil || q.Details(e.Details)) {
 			out = append(out, e)
 		}
 	}
@@ -95,7 +96,9 @@ func (m *metamorphic) writeEvents() {
 func (m *metamorphic) checkEvents() {
 	from := m.clock - m.random.Int64N(int64(8*24*time.Hour))
 	q := EventQuery{From: from, To: from + 1 + m.random.Int64N(int64(9*24*time.Hour))}
-	switch m.random.IntN(4) {
+	switch m.random.IntN(5) {
+	case 4:
+		q.Details = func(details []byte) bool { return details != nil && details[len(details)-2] < '5' }
 	case 0:
 		q.Types = []string{"t1"}
 	case 1:

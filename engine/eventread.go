@@ -21,6 +21,9 @@ type EventQuery struct {
 	Components []string
 	Levels     []string
 
+	// Details reports whether an event is wanted by its details, nil if it has none; they must not be kept. nil: any.
+	Details func(details []byte) bool
+
 	// WrittenAfter selects those events that were written after the one of this serial number. 0: all.
 	WrittenAfter uint64
 
@@ -160,13 +163,21 @@ func (s *eventScan) order(a, b keys.Event) int {
 
 // matches doesn't decode an event to see whether it is wanted: it may be one of very many that are counted only.
 func (s *eventScan) matches(found *foundEvent) bool {
+	details := found.parts.Details
 	if e := found.head; e != nil {
-		return (len(s.types) == 0 || s.types[e.Type]) && (len(s.components) == 0 || s.components[e.Component]) &&
-			(len(s.levels) == 0 || s.levels[e.Level])
+		if !wanted(s.types, e.Type) || !wanted(s.components, e.Component) || !wanted(s.levels, e.Level) {
+			return false
+		}
+		details = e.Details
+	} else if parts := &found.parts; !wanted(s.types, parts.Type) || !wanted(s.components, parts.Component) || !wanted(s.levels, parts.Level) {
+		return false
 	}
-	names := &found.names
-	return (len(s.types) == 0 || s.types[string(names.Type)]) && (len(s.components) == 0 || s.components[string(names.Component)]) &&
-		(len(s.levels) == 0 || s.levels[string(names.Level)])
+	return s.query.Details == nil || s.query.Details(details)
+}
+
+// wanted reports whether a set has a name, or is empty.
+func wanted[T string | []byte](set map[string]bool, name T) bool {
+	return len(set) == 0 || set[string(name)]
 }
 
 // maxEventResultBytes is what the events of a result take in memory, about, until no more are added.
@@ -235,7 +246,7 @@ type foundEvent struct {
 	head  *Event // nil: it is in the chunk store
 
 	key, value []byte            // there, until the scan goes on
-	names      record.EventNames // of value
+	parts      record.EventParts // of value
 }
 
 // decode returns the event, with memory of its own.
@@ -283,7 +294,7 @@ func (s *eventScan) next() (foundEvent, error) {
 	if found.value, err = s.it.ValueAndErr(); err != nil {
 		return foundEvent{}, err
 	}
-	found.names, err = peekEvent(found.key, found.value)
+	found.parts, err = peekEvent(found.key, found.value)
 	return found, err
 }
 

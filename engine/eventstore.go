@@ -31,17 +31,17 @@ func decodeEvent(key, value []byte) (Event, error) {
 	return event, nil
 }
 
-// peekEvent reads the names of an event, which are parts of value.
-func peekEvent(key, value []byte) (record.EventNames, error) {
+// peekEvent reads parts of an event, which are parts of value.
+func peekEvent(key, value []byte) (record.EventParts, error) {
 	body, err := checkEvent(key, value)
 	if err != nil {
-		return record.EventNames{}, err
+		return record.EventParts{}, err
 	}
-	names, err := record.PeekEvent(body)
+	parts, err := record.PeekEvent(body)
 	if err != nil {
-		return record.EventNames{}, fmt.Errorf("%w: the event under %x: %w", ErrCorrupt, key, err)
+		return record.EventParts{}, fmt.Errorf("%w: the event under %x: %w", ErrCorrupt, key, err)
 	}
-	return names, nil
+	return parts, nil
 }
 
 // checkEvent returns an event's value without its checksum, which must be right.

@@ -158,14 +158,14 @@ func appendEventsAnswer(dst []byte, given *eventSubmission, now int64) []byte {
 	if given.rejected > 0 {
 		status = "partial"
 	}
-	dst = fmt.Appendf(dst, `{"status":"%s","events_accepted":%d,"timestamp":"`, status, len(given.events))
+	dst = fmt.Appendf(dst, `{"status":"%s","%ss_accepted":%d,"timestamp":"`, status, given.noun, len(given.events))
 	dst = append(timefmt.AppendTime(dst, now), `","event_ids":[`...)
 	for i := range given.events {
 		dst = appendJSONString(appendComma(dst, i), given.events[i].ID)
 	}
 	dst = append(dst, ']')
 	if given.rejected > 0 {
-		dst = fmt.Appendf(dst, `,"events_rejected":%d,"errors":`, given.rejected)
+		dst = fmt.Appendf(dst, `,"%ss_rejected":%d,"errors":`, given.noun, given.rejected)
 		dst = appendJSON(dst, given.errors)
 	}
 	if len(given.warnings) > 0 {

@@ -16,7 +16,7 @@ import (
 
 var eventsNow = time.Date(2024, 1, 15, 12, 0, 0, 0, time.UTC)
 
-func startEvents(t *testing.T) *testServer {
+func startEvents(t testing.TB) *testServer {
 	t.Helper()
 	clock := func() time.Time { return eventsNow }
 	return startEngine(t, engine.Options{Now: clock}, Options{Now: clock})

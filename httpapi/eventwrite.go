@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/flopynet/collector/engine"
+	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/internal/timefmt"
 )
 
@@ -23,9 +24,12 @@ const (
 	maxListed = 100
 )
 
-// eventSubmission is what a body of POST /events holds.
+// eventSubmission is what a body of POST /events or POST /policy_decisions holds.
 type eventSubmission struct {
-	events   []engine.Event // that can be written
+	noun      string              // event or decision; the key of an array of them is its plural
+	events    []engine.Event      // that can be written
+	decisions []flopynet.Decision // what the events are, if they are decisions
+
 	rejected int
 	limited  int // of them for limits alone
 	errors   []eventRejection
@@ -42,6 +46,14 @@ type eventRejection struct {
 
 // postEvents answers POST /events.
 func (s *Server) postEvents(r *request) error {
+	return s.acceptEvents(r, "/events", &eventSubmission{noun: "event"}, r.decodeEvent)
+}
+
+// decodeOne reads one event of a submission and checks it. One that is refused is returned as far as it was read.
+type decodeOne func(given *eventSubmission, raw json.RawMessage) (engine.Event, *engine.EventError)
+
+// acceptEvents reads the body of a request that writes events, stores them and answers. path scopes the client's key.
+func (s *Server) acceptEvents(r *request, path string, given *eventSubmission, decode decodeOne) error {
 	if err := r.noParams(); err != nil {
 		return err
 	}
@@ -58,14 +70,14 @@ func (s *Server) postEvents(r *request) error {
 	}
 	defer body.release()
 	if len(body.bytes) > maxEventsBody {
-		return bodyTooLarge("of events", maxEventsBody)
+		return bodyTooLarge("of "+given.noun+"s", maxEventsBody)
 	}
 	if err := body.reserve(decodingEvents * int64(len(body.bytes))); err != nil {
 		return err
 	}
 	var claim *once
 	if key != nil {
-		if claim, err = r.beginOnce("/events", key, body.bytes); err != nil {
+		if claim, err = r.beginOnce(path, key, body.bytes); err != nil {
 			return err
 		}
 		defer claim.end()
@@ -73,8 +85,7 @@ func (s *Server) postEvents(r *request) error {
 			return nil
 		}
 	}
-	given, err := r.decodeEvents(body.bytes)
-	if err != nil {
+	if err := given.decode(body.bytes, decode); err != nil {
 		return err
 	}
 	return s.storeEvents(r, given, claim)
@@ -93,7 +104,13 @@ func (s *Server) storeEvents(r *request, given *eventSubmission, claim *once) er
 			return claim.answer(fasthttp.StatusOK, typeJSON, appendEventsAnswer(nil, given, r.received.UnixNano()))
 		}
 	}
-	if err := s.db.WriteEventsAnswered(ctx, given.events, keep); err != nil {
+	var err error
+	if given.decisions != nil {
+		err = s.testbed.StoreDecisions(ctx, given.decisions, keep)
+	} else {
+		err = s.db.WriteEventsAnswered(ctx, given.events, keep)
+	}
+	if err != nil {
 		return err
 	}
 	r.respond(fasthttp.StatusOK, typeJSON, appendEventsAnswer(nil, given, r.received.UnixNano()))
@@ -102,51 +119,50 @@ func (s *Server) storeEvents(r *request, given *eventSubmission, claim *once) er
 
 // noneAccepted is the answer when every event was refused.
 func (g *eventSubmission) noneAccepted() error {
-	details := []detail{{"events_rejected", g.rejected}, {"errors", g.errors}}
+	details := []detail{{g.noun + "s_rejected", g.rejected}, {"errors", g.errors}}
 	if len(g.warnings) > 0 {
 		details = append(details, detail{"warnings", g.warnings})
 	}
 	if g.limited == g.rejected {
-		return newError(fasthttp.StatusUnprocessableEntity, "No event was accepted: each exceeds a limit", details...)
+		return newError(fasthttp.StatusUnprocessableEntity, "No "+g.noun+" was accepted: each exceeds a limit", details...)
 	}
-	return invalidRequest("No event was accepted", details...)
+	return invalidRequest("No "+g.noun+" was accepted", details...)
 }
 
-// decodeEvents reads one event, an array of them, or {"events": [...]}.
-func (r *request) decodeEvents(text []byte) (*eventSubmission, error) {
+// decode reads one event, an array of them, or an object with an array of them.
+func (g *eventSubmission) decode(text []byte, decode decodeOne) error {
 	var raw json.RawMessage
 	if err := decodeJSONText(text, &raw); err != nil {
-		return nil, err
+		return err
 	}
-	given := &eventSubmission{}
-	list, err := given.elements(raw)
+	list, err := g.elements(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(list) > engine.MaxEventsPerWrite {
-		return nil, limitExceeded("Too many events", "events of a request", engine.MaxEventsPerWrite, int64(len(list)), "send them in several requests")
+		return limitExceeded("Too many "+g.noun+"s", g.noun+"s of a request", engine.MaxEventsPerWrite, int64(len(list)), "send them in several requests")
 	}
-	given.events = make([]engine.Event, 0, len(list))
+	g.events = make([]engine.Event, 0, len(list))
 	for index, element := range list {
-		event, fault := r.decodeEvent(given, element)
+		event, fault := decode(g, element)
 		if fault == nil {
-			given.events = append(given.events, event)
+			g.events = append(g.events, event)
 			continue
 		}
-		given.rejected++
+		g.rejected++
 		if fault.Limit {
-			given.limited++
+			g.limited++
 		}
-		if len(given.errors) < maxListed {
-			given.errors = append(given.errors, eventRejection{index, clip(event.ID), fault.Field, fault.Reason})
+		if len(g.errors) < maxListed {
+			g.errors = append(g.errors, eventRejection{index, clip(event.ID), fault.Field, fault.Reason})
 		}
 	}
-	return given, nil
+	return nil
 }
 
 // elements returns the events of a body, each as JSON.
 func (g *eventSubmission) elements(raw json.RawMessage) ([]json.RawMessage, error) {
-	const shape = "it must be an event, an array of events, or an object with an array of events under the key events"
+	plural := g.noun + "s"
 	var list []json.RawMessage
 	switch raw[0] {
 	case '[':
@@ -156,21 +172,30 @@ func (g *eventSubmission) elements(raw json.RawMessage) ([]json.RawMessage, erro
 		if err := json.Unmarshal(raw, &members); err != nil {
 			return nil, err
 		}
-		wrapped, found := members["events"]
+		wrapped, found := members[plural]
 		if !found {
 			return []json.RawMessage{raw}, nil
 		}
 		if wrapped[0] != '[' {
-			return nil, invalidField("events", string(wrapped), "it must be an array of events")
+			return nil, invalidField(plural, string(wrapped), "it must be an array of "+plural)
 		}
 		for key := range members {
-			if key != "events" {
-				g.warn("unknown key %q beside events is ignored", clip(key))
+			if key != plural {
+				g.warn("unknown key %q beside %s is ignored", clip(key), plural)
 			}
 		}
 		return list, json.Unmarshal(wrapped, &list)
 	}
-	return nil, invalidRequest("The body is not what it should be", detail{"given", clip(string(raw))}, detail{"issue", shape})
+	return nil, invalidRequest("The body is not what it should be", detail{"given", clip(string(raw))}, detail{"issue", fmt.Sprintf(
+		"it must be %s %s, an array of %s, or an object with an array of %s under the key %s", article(g.noun), g.noun, plural, plural, plural)})
+}
+
+// article is the indefinite one of a noun.
+func article(noun string) string {
+	if noun[0] == 'e' {
+		return "an"
+	}
+	return "a"
 }
 
 // warn adds a warning, once.

@@ -70,10 +70,10 @@ func (endpoint route) head() route {
 
 // allRoutes lists every endpoint.
 func allRoutes() []route {
-	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
+	return slices.Concat(writeRoutes(), formatRoutes(), eventRoutes(), policyRoutes(), deleteRoutes(), queryRoutes(), multiRoutes(), anomalyRoutes(),
 		catalogueRoutes(), cardinalityRoutes(), exportRoutes(), exportJobRoutes(), liveRoutes(), pipelineRoutes(),
 		opsRoutes(), metricsRoutes(), configRoutes(), keyRoutes(), adminRoutes(), snapshotRoutes(), openapiRoutes(),
-		flopynetRoutes(), flopynetMetricsRoutes(), flopynetQueryRoutes(), flRoutes(), flopynetFLRoutes(), networkRoutes())
+		flopynetRoutes(), flopynetEventRoutes(), flopynetMetricsRoutes(), flopynetQueryRoutes(), flRoutes(), flopynetFLRoutes(), networkRoutes())
 }
 
 // newRouter returns a router for the routes.

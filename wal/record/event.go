@@ -118,23 +118,25 @@ func cutLength(body []byte) (length uint64, rest []byte, err error) {
 	return length, rest, nil
 }
 
-// EventNames are those parts of an event that tell what it is about. They are parts of the bytes they were read from.
-type EventNames struct{ Component, Type, Level []byte }
+// EventParts are those parts of an event that tell whether it is wanted. They are parts of the bytes they were read from.
+type EventParts struct{ Component, Type, Level, Details []byte }
 
-// PeekEvent reads the names of an event that AppendEvent wrote, without memory of its own. What stands behind them is not
-// looked at. An error wraps ErrMalformed.
-func PeekEvent(body []byte) (names EventNames, err error) {
+// PeekEvent reads parts of an event that AppendEvent wrote, without memory of its own. An error wraps ErrMalformed.
+func PeekEvent(body []byte) (parts EventParts, err error) {
 	_, rest, err := cutUvarint(body)
-	var id []byte
-	for _, field := range [...]*[]byte{&id, &names.Component, &names.Type, &names.Level} {
+	var id, message []byte
+	for _, field := range [...]*[]byte{&id, &parts.Component, &parts.Type, &parts.Level, &message, &parts.Details} {
 		var length uint64
 		if err == nil {
 			length, rest, err = cutLength(rest)
 		}
 		if err != nil {
-			return EventNames{}, fmt.Errorf("%w: event: %w", ErrMalformed, err)
+			return EventParts{}, fmt.Errorf("%w: event: %w", ErrMalformed, err)
 		}
 		*field, rest = rest[:length], rest[length:]
 	}
-	return names, nil
+	if len(parts.Details) == 0 {
+		parts.Details = nil
+	}
+	return parts, nil
 }

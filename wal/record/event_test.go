@@ -44,9 +44,12 @@ func TestEventsRoundTrip(t *testing.T) {
 		}
 		for i := range test.events {
 			body := AppendEvent(nil, &test.events[i])
-			if names, err := PeekEvent(body); err != nil || string(names.Component) != test.events[i].Component ||
-				string(names.Type) != test.events[i].Type || string(names.Level) != test.events[i].Level {
-				t.Errorf("the names of %+v are %s, %v", test.events[i], names, err)
+			if parts, err := PeekEvent(body); err != nil || string(parts.Component) != test.events[i].Component ||
+				string(parts.Type) != test.events[i].Type || string(parts.Level) != test.events[i].Level || string(parts.Details) != string(test.events[i].Details) {
+				t.Errorf("the parts of %+v are %s, %v", test.events[i], parts, err)
+			}
+			if _, err := PeekEvent(body[:len(body)-1]); !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%s: parts of an event that is cut off: %v", test.name, err)
 			}
 			if event, err := DecodeEvent(body); err != nil || !cmp.Equal(event, test.events[i]) {
 				t.Fatalf("%s: %+v became %+v, %v", test.name, test.events[i], event, err)
