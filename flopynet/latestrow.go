@@ -9,7 +9,7 @@ import (
 
 // LatestRow returns what was measured last of a type of rows: the newest value of each metric before to, and when the
 // newest of them was. It is nil if there is nothing, or no such type. Without a type it is the row, of those of History
-// without a type, that has the newest sample.
+// without a type, that has the newest sample. Beside the network's metrics is its NetworkRecord, once it has been seen.
 func (t *Testbed) LatestRow(ctx context.Context, kindName string, to int64) (*HistoryRow, error) {
 	var latest *HistoryRow
 	newest := int64(math.MinInt64)
@@ -21,6 +21,9 @@ func (t *Testbed) LatestRow(ctx context.Context, kindName string, to int64) (*Hi
 		if row != nil && at > newest {
 			latest, newest = row, at
 		}
+	}
+	if latest != nil && latest.Type == typeNetwork {
+		t.NetworkRecord().put(latest.Data)
 	}
 	return latest, nil
 }

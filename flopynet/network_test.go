@@ -14,6 +14,7 @@ import (
 
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/internal/testbed"
+	"github.com/flopynet/collector/model"
 )
 
 // TestNetworkViews compares both of the seed's views with the simulation.
@@ -210,7 +211,15 @@ func TestFlopynetViews(t *testing.T) {
 	if s := statistics; s.Statistics.Total != len(known) || s.Utilization.Total != len(known) || s.Statistics.Active+s.Utilization.Idle != len(known) || s.Utilization.Efficiency <= 0 || len(s.Statistics.BySwitch) != 3 {
 		t.Errorf("%+v", s)
 	}
-	if record := rig.bed.NetworkRecord(); record.SDNStatus != "connected" || record.Switches != 3 || record.Performance.Bandwidth.Total <= 0 || len(record.Topology.Nodes) != record.Switches+record.Hosts {
+	record := rig.bed.NetworkRecord()
+	if record.SDNStatus != "connected" || record.Switches != 3 || record.Performance.Bandwidth.Total <= 0 || len(record.Topology.Nodes) != record.Switches+record.Hosts {
 		t.Errorf("%+v", record)
+	}
+	row, err := rig.bed.LatestRow(t.Context(), typeNetwork, model.MaxTime+1)
+	if err != nil || row == nil {
+		t.Fatal(row, err)
+	}
+	if topology, ok := row.Data["topology"].(TopologyLists); !ok || len(topology.Nodes) != len(record.Topology.Nodes) || row.Data["switches_count"] != 3 || row.Data["sdn_status"] != "connected" || row.Data["switches"] != 3.0 {
+		t.Errorf("the latest row is %+v", row.Data)
 	}
 }

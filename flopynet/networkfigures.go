@@ -271,3 +271,16 @@ func (t *Testbed) NetworkRecord() NetworkRecord {
 	b.ActivePorts = orZero(performance.Bandwidth.ActivePorts)
 	return record
 }
+
+// put adds the record to the network's latest row, which has a time of its own, unless nothing is known.
+func (r NetworkRecord) put(data map[string]any) {
+	if r.SDNStatus == "unknown" {
+		return
+	}
+	if r.Stale {
+		data["stale"] = true
+	}
+	data["status"], data["sdn_status"] = r.Status, r.SDNStatus
+	data["switches_count"], data["hosts_count"], data["links_count"] = r.Switches, r.Hosts, r.Links
+	data["packet_loss_percent"], data["topology"], data["performance_metrics"] = r.Loss, r.Topology, r.Performance
+}
