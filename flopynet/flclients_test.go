@@ -232,3 +232,28 @@ func TestFLClientsAgainstTheTruth(t *testing.T) {
 		}
 	}
 }
+
+// TestClientsThatTakeLongToRead serve for a while; those that don't are read each time.
+func TestClientsThatTakeLongToRead(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	for _, row := range []struct{ step, want int }{{1, 2}, {100, 1}} { // ms that pass at each look at the clock, clients of the second answer
+		now := noon
+		bed := NoTestbed(db, func() time.Time { now = now.Add(time.Duration(row.step) * time.Millisecond); return now })
+		count := func() int {
+			clients, _, err := bed.clients.list(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(clients)
+		}
+		push(t, db, "accuracy", noon.UnixNano(), 1, model.Tag{Key: clientTag, Value: "client-1"})
+		before := count()
+		push(t, db, "accuracy", noon.UnixNano(), 1, model.Tag{Key: clientTag, Value: fmt.Sprint("client-of-step-", row.step)})
+		if got := count() - before; got != row.want-1 {
+			t.Errorf("a step of %d ms: %d more clients", row.step, got)
+		}
+		if now = now.Add(time.Minute); count() != before+1 {
+			t.Errorf("a step of %d ms: what was read serves for ever", row.step)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package flopynet
 
 import (
 	"encoding/json"
+	"time"
 )
 
 // FLConfig is how the training is configured, as far as somebody told: what nobody tells is null, or an empty section.
@@ -60,7 +61,7 @@ const (
 
 // FLConfig tells how the training is configured.
 func (t *Testbed) FLConfig() FLConfig {
-	now := stamp(t.options.Now().UnixNano())
+	now := stamp(t.options.Now().UnixNano()).whole(time.Millisecond)
 	last, fresh := t.fl.known()
 	events, parameters := t.fl.events.known(), t.parameters.last()
 	c := FLConfig{
@@ -80,7 +81,7 @@ func (t *Testbed) FLConfig() FLConfig {
 	}
 	c.Metadata = FLConfigProvenance{
 		DataSourcesUsed: c.DataSources, ConfigCompleteness: c.Status, Timestamp: now, FLServerTold: stamp(max(last.MetricsAt, last.StatusAt)),
-		PolicyEngineTold: stamp(parameters.At), APIVersion: "2.0",
+		PolicyEngineTold: stamp(parameters.At).whole(time.Millisecond), APIVersion: "2.0",
 	}
 	return c
 }

@@ -46,8 +46,11 @@ type measuredClients struct {
 	until   time.Time
 }
 
-// memoFactor is how many times as long as it took to read them the clients serve.
-const memoFactor = 10
+// What took at least memoFrom to read serves memoFactor times as long.
+const (
+	memoFrom   = 50 * time.Millisecond
+	memoFactor = 10
+)
 
 // Bounds of what is read for one answer.
 const (
@@ -70,7 +73,10 @@ func (c *measuredClients) list(ctx context.Context) (clients map[string]*measure
 		}
 	}
 	c.last, c.partial = read.clients, read.partial
-	c.until = c.now().Add(memoFactor * c.now().Sub(began))
+	c.until = began
+	if ended := c.now(); ended.Sub(began) >= memoFrom {
+		c.until = ended.Add(memoFactor * ended.Sub(began))
+	}
 	return c.last, c.partial, nil
 }
 

@@ -1,6 +1,9 @@
 package flopynet
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // FLMonitoring is the training as FLOPY-NET's own API tells it.
 type FLMonitoring struct {
@@ -34,7 +37,7 @@ func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 	}
 	m := FLMonitoring{
 		Timestamp: stamp(p.at), TrainingActive: p.fresh && p.active, TrainingPaused: p.paused, CurrentRound: p.current, ConnectedClients: p.clients,
-		TrainingComplete: p.complete, StoppedByPolicy: p.stopped, ModelSizeMB: metrics.ModelSizeMB.value, StartTime: stamp(metrics.StartTime.or(0)),
+		TrainingComplete: p.complete, StoppedByPolicy: p.stopped, ModelSizeMB: metrics.ModelSizeMB.value, StartTime: stamp(metrics.StartTime.or(0)).whole(time.Microsecond),
 		FLServerAvailable: p.fresh, CollectorMonitoring: t.fl.peer != nil, ServerStatus: status.ServerStatus, Stale: status.Stale,
 	}
 	if p.max > 0 {
@@ -59,7 +62,7 @@ func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 		m.DataSource = "none"
 	}
 	if m.Timestamp == 0 {
-		m.Timestamp = stamp(t.options.Now().UnixNano())
+		m.Timestamp = stamp(t.options.Now().UnixNano()).whole(time.Millisecond)
 	}
 	return m, nil
 }
@@ -140,7 +143,7 @@ type FLSummary struct {
 	LatestAccuracy   float64 `json:"latest_accuracy"`
 	LatestLoss       float64 `json:"latest_loss"`
 	TotalRounds      int     `json:"total_rounds"` // of the newest training, that we have
-	Status           string  `json:"status"`       // no_data, training, paused, stopped, completed or idle
+	Status           string  `json:"status"`       // no_data, unreachable, training, paused, stopped, completed or idle
 	BestAccuracy     float64 `json:"best_accuracy"`
 	AverageAccuracy  float64 `json:"average_accuracy"`
 	CurrentRound     int     `json:"current_round"`
@@ -170,6 +173,8 @@ func (t *Testbed) FLSummary(limit int) (FLSummary, error) {
 	switch {
 	case m.DataSource == "none":
 		s.Status = "no_data"
+	case !m.FLServerAvailable:
+		s.Status = serverUnreachable
 	case m.StoppedByPolicy:
 		s.Status = "stopped"
 	case m.TrainingComplete:

@@ -57,17 +57,14 @@ func (t *Testbed) monitorFLServer(p *peer) error {
 	return nil
 }
 
-// poll asks for all but the events.
+// poll asks for all but the events. The rounds come before the status, for which the server may ask the policy engine, and so
+// take longer than we wait.
 func (f *flServer) poll(ctx context.Context) error {
 	answered := false
 	err := errorsOf(ctx, f.peer.check,
-		func(ctx context.Context) error {
-			err := f.pollStatus(ctx)
-			answered = err == nil
-			return err
-		},
-		f.pollMetrics,
 		func(ctx context.Context) error { return f.sync.poll(ctx, f.status().CurrentRound.integer()) },
+		func(ctx context.Context) error { return f.pollStatus(ctx, &answered) },
+		f.pollMetrics,
 	)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,12 +87,14 @@ type flStatus struct {
 	Timestamp        moment `json:"timestamp"`
 }
 
-// pollStatus asks for the status. An old server that has none tells the most important of it in its metrics.
-func (f *flServer) pollStatus(ctx context.Context) error {
+// pollStatus asks for the status, and says whether it came. An old server that has none tells the most important of it in its
+// metrics.
+func (f *flServer) pollStatus(ctx context.Context, answered *bool) error {
 	asked := f.asked()
 	var raw object
 	err := f.peer.get(ctx, "/status", nil, maxAnswerBytes, &raw)
 	if isNotThere(err) {
+		*answered = true
 		return nil
 	}
 	if err != nil {
@@ -108,6 +107,7 @@ func (f *flServer) pollStatus(ctx context.Context) error {
 	if status.ServerStatus == "" && !status.CurrentRound.known {
 		return errors.New("GET /status: its answer tells no status")
 	}
+	*answered = true
 	at := asked
 	if status.Timestamp.isPlausible() {
 		at = status.Timestamp.ns
@@ -117,10 +117,7 @@ func (f *flServer) pollStatus(ctx context.Context) error {
 		{"training_active", "", status.TrainingActive.number()}, {"training_paused", "", status.Paused.number()},
 		{"training_stopped_by_policy", "", status.StoppedByPolicy.number()},
 	})
-	if err := f.recorder.samples(points); err != nil {
-		return err
-	}
-	return f.keep(func(last *flLast) { last.Status, last.StatusAt = raw.scalars(), at })
+	return errors.Join(f.recorder.samples(points), f.keep(func(last *flLast) { last.Status, last.StatusAt = raw.scalars(), at }))
 }
 
 // flMetrics is what we read of the answer to GET /metrics.
@@ -202,10 +199,8 @@ func (f *flServer) pollMetrics(ctx context.Context) error {
 		fields = append(fields, field{"current_round", "", m.CurrentRound}, field{"max_rounds", "", m.MaxRounds},
 			field{"connected_clients", "count", m.ConnectedClients})
 	}
-	if err := f.recorder.samples(numbers(asked, fields)); err != nil {
-		return err
-	}
-	return f.keep(func(last *flLast) { last.Metrics, last.MetricsAt = raw.scalars(), asked })
+	return errors.Join(f.recorder.samples(numbers(asked, fields)),
+		f.keep(func(last *flLast) { last.Metrics, last.MetricsAt = raw.scalars(), asked }))
 }
 
 // field is a number of an answer and the name of its series.
@@ -230,17 +225,13 @@ func (f *flServer) asked() int64 {
 	return f.testbed.options.Now().Truncate(time.Millisecond).UnixNano()
 }
 
-// keep changes what is known last, and makes it durable.
+// keep changes what is known last, and makes it durable. It is shown also when it can't be.
 func (f *flServer) keep(change func(*flLast)) error {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	change(&f.last)
 	last := f.last
-	change(&last)
-	if err := saveState(f.testbed.db, flLastState, last); err != nil {
-		return err
-	}
-	f.last = last
-	return nil
+	f.mu.Unlock()
+	return saveState(f.testbed.db, flLastState, last)
 }
 
 // known returns what the server told last, and whether that is of now.

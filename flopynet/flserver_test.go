@@ -130,3 +130,23 @@ func TestOneBrokenEndpointHidesNoOther(t *testing.T) {
 		t.Errorf("rounds: %v", got)
 	}
 }
+
+// TestAStatusThatHangs is that of a server which waits for a policy engine: the rounds are read nevertheless.
+func TestAStatusThatHangs(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	answers := flAnswers{"/health": `{}`, "/metrics": `{"current_round":3}`, "/rounds": `{"rounds":[{"round":1,"timestamp":"2024-01-15T11:59:55"}]}`}
+	bed := flTestbed(t, db, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/status" {
+			<-r.Context().Done()
+			return
+		}
+		answers.ServeHTTP(w, r)
+	}), func() time.Time { return noon })
+	bed.fl.peer.timeout = time.Second
+	if err := bed.fl.poll(t.Context()); err == nil || !strings.Contains(err.Error(), "GET /status: it didn't answer whole") {
+		t.Errorf("%v", err)
+	}
+	if got := storedRounds(t, db); len(got) != 1 {
+		t.Errorf("rounds: %v", got)
+	}
+}

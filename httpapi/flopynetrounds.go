@@ -3,6 +3,7 @@ package httpapi
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/flopynet/collector/flopynet"
 	"github.com/flopynet/collector/internal/timefmt"
@@ -91,6 +92,11 @@ func (req *roundsRequest) parseSince(p params, now int64) error {
 	return err
 }
 
+// wholeNow spells the present in whole milliseconds.
+func (s *Server) wholeNow() string {
+	return string(timefmt.AppendTime(nil, s.options.Now().Truncate(time.Millisecond).UnixNano()))
+}
+
 // roundsAnswer is the answer to GET /api/metrics/fl/rounds.
 type roundsAnswer struct {
 	Rounds         []flopynet.FLRound          `json:"rounds"`
@@ -176,7 +182,7 @@ func (s *Server) getFLRounds(r *request) error {
 		},
 		SourcesUsed: map[string]int{"fl_server_rounds": 0, "collector_rounds": len(found.Rounds), "merged_rounds": len(found.Rounds)},
 		Metadata: roundsMetadata{
-			ResponseTimestamp: string(timefmt.AppendTime(nil, s.options.Now().UnixNano())), APIVersion: "2.0", Trainings: found.Trainings,
+			ResponseTimestamp: s.wholeNow(), APIVersion: "2.0", Trainings: found.Trainings,
 		},
 	}
 	if q.To > 0 {
@@ -212,7 +218,7 @@ func (s *Server) roundUpdates(req *roundsRequest, found *flopynet.FLRounds) roun
 	return roundUpdates{
 		NewRounds: found.Rounds, Count: len(found.Rounds), LatestCollector: found.Latest, LatestFLServer: s.testbed.FLStatus().CurrentRound,
 		SinceRound: req.since, HasMore: req.query.Offset+len(found.Rounds) < found.Total,
-		Timestamp: string(timefmt.AppendTime(nil, s.options.Now().UnixNano())), PollingMode: true,
+		Timestamp: s.wholeNow(), PollingMode: true,
 	}
 }
 
