@@ -131,6 +131,7 @@ func startExperiment(t *testing.T, options testbed.Options) *experiment {
 	e.bed = bed
 	e.clock.watch(t, bed)
 	e.arguments = append([]string{"serve", "--listen=" + e.address, "--data-dir=" + e.directory, "--self-metrics=false",
+		"--storage-min-free-bytes=0", // the disk of whoever runs the tests is not what they are about
 		"--flopynet-events-interval=" + pollEvery.String()}, pollFlags(bed)...)
 	for _, component := range []string{"fl-server", "policy-engine", "sdn-controller"} {
 		e.arguments = append(e.arguments, fmt.Sprintf("--flopynet-%s-interval=%v", component, pollEvery), fmt.Sprintf("--flopynet-%s-timeout=%v", component, pollTimeout))

@@ -19,16 +19,28 @@ var readmeExample = regexp.MustCompile("(?m)^\\$ curl (?:-X ([A-Z]+) )?'([^']+)'
 // too, a sample's is not.
 var volatile = []string{"batch_id", "query_time_ms", "analysis_time_ms", "request_id", "id", "run_id"}
 
-// TestReadmeExamples runs the README's commands in their order, against a fresh server.
-func TestReadmeExamples(t *testing.T) {
+// readme returns the README's section that shows the demonstration, whose figures are others each time, and the rest of it.
+func readme(t *testing.T) (ofDemo, others string) {
+	t.Helper()
 	text, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, after, found := strings.Cut(string(text), "\n## See it at work\n")
+	ofDemo, after, more := strings.Cut(after, "\n## ")
+	if !found || !more {
+		t.Fatal("the README has no section that shows the demonstration")
+	}
+	return ofDemo, before + after
+}
+
+// TestReadmeExamples runs the README's commands in their order, against a fresh server.
+func TestReadmeExamples(t *testing.T) {
+	_, text := readme(t)
 	p := start(t, t.TempDir())
-	examples := readmeExample.FindAllStringSubmatch(string(text), -1)
-	streams := strings.Count(string(text), "$ curl -N ") // they don't end
-	if want := strings.Count(string(text), "$ curl") - streams; len(examples) != want || want == 0 {
+	examples := readmeExample.FindAllStringSubmatch(text, -1)
+	streams := strings.Count(text, "$ curl -N ") // they don't end
+	if want := strings.Count(text, "$ curl") - streams; len(examples) != want || want == 0 {
 		t.Fatalf("%d examples that can be run among %d commands", len(examples), want)
 	}
 	for _, example := range examples {

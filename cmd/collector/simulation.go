@@ -101,11 +101,18 @@ func pollFlags(bed *testbed.Testbed) []string {
 	}
 }
 
-// nodeIPs names the machines of the FL clients.
+// nodeIPs names the machines of the servers and of all FL clients, also of those that have not joined yet.
 func nodeIPs(bed *testbed.Testbed) []string {
 	var nodes []string
+	clients := map[string]bool{}
 	for _, client := range bed.Clients() {
+		clients[client.IP] = true
 		nodes = append(nodes, "fl-"+client.ID+"="+client.IP)
+	}
+	for _, host := range bed.Hosts() {
+		if !clients[host.IP] {
+			nodes = append(nodes, host.Name+"="+host.IP)
+		}
 	}
 	return nodes
 }

@@ -24,6 +24,7 @@ func TestExperimentIsComplete(t *testing.T) {
 	}
 	e.compare(t, all)
 	e.compareCounters(t, false)
+	e.compareTraffic(t)
 	e.terminate(t)
 	e.startCollector(t) // nothing changes by a restart, though all is polled again
 	e.awaitHealth(t, flopynet.FLServer, flopynet.StatusHealthy)

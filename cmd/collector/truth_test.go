@@ -83,6 +83,7 @@ func (e *experiment) compare(t *testing.T, w truth) {
 	for component, all := range w.all() {
 		e.compareEvents(t, component, all, w.lost)
 	}
+	e.compareDecisions(t, w)
 	e.compareMeasurements(t)
 }
 
@@ -164,6 +165,36 @@ func (e *experiment) compareEvents(t *testing.T, component string, want []happen
 		}
 	}
 	t.Logf("%s: %d events and decisions, %d stored, each once", component, len(want), len(stored))
+}
+
+// compareDecisions looks at the decisions as the two views tell them.
+func (e *experiment) compareDecisions(t *testing.T, w truth) {
+	t.Helper()
+	denied, ids := 0, map[string]bool{}
+	for _, d := range w.decisions {
+		if ids[d.id] || w.lost[d.id] { // the engine draws the same ID twice now and then
+			continue
+		}
+		if ids[d.id] = true; d.kind == "policy_violation" {
+			denied++
+		}
+	}
+	var view struct {
+		Events []struct {
+			Result string `json:"result"`
+		} `json:"events"`
+		Total int `json:"total"`
+	}
+	get(t, e.url+"/policy/events?limit=1000", &view)
+	deniedThere := 0
+	for _, event := range view.Events {
+		if event.Result == "denied" {
+			deniedThere++
+		}
+	}
+	if view.Total != len(ids) || len(ids) <= 1000 && (len(view.Events) != len(ids) || deniedThere != denied) {
+		t.Errorf("/policy/events has %d of %d decisions, %d and not %d of them denied", view.Total, len(ids), deniedThere, denied)
+	}
 }
 
 // compareMeasurements: what the clients have pushed is there once.
