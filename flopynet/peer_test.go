@@ -1,10 +1,12 @@
 package flopynet
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/flopynet/collector/engine"
 )
 
 // peerOf returns a peer that the handler answers for.
@@ -217,5 +221,34 @@ func TestPartsOfAPoll(t *testing.T) {
 	err := errorsOf(t.Context(), part("a", nil), part("b", errors.New("broken")), part("c", fmt.Errorf("GET /x: %w", errNoAnswer)), part("d", nil))
 	if ran != "abc" || !errors.Is(err, errNoAnswer) || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("ran %s, %v", ran, err)
+	}
+}
+
+// TestFaultsOfTheStoreAreNotThePeers: while our disk is full, a peer that answers is well, and is polled at its interval.
+func TestFaultsOfTheStoreAreNotThePeers(t *testing.T) {
+	var log bytes.Buffer
+	p := peerOf(t, time.Minute, http.NotFound)
+	var outcome error
+	one := poller{peer: p, name: "state", interval: time.Second, now: time.Now, logger: slog.New(slog.NewTextHandler(&log, nil)),
+		poll: func(context.Context) error { return outcome }}
+	full := fmt.Errorf("storing 3 rounds: %w", engine.ErrDiskFull)
+	for _, row := range []struct {
+		outcome error
+		status  string
+		error   string
+	}{
+		{full, StatusHealthy, ""},
+		{errors.Join(full, errors.New("GET /x: broken")), StatusUnhealthy, "GET /x: broken"},
+		{fmt.Errorf("two things: %w", errors.Join(full, full)), StatusHealthy, ""},
+		{nil, StatusHealthy, ""},
+	} {
+		outcome = row.outcome
+		failures := one.once(t.Context(), noon)
+		if got := p.health.status(); got.Status != row.status || got.Error != row.error || (failures > 0) != (row.error != "") {
+			t.Errorf("%v: %+v, %d failures", row.outcome, got, failures)
+		}
+	}
+	if text := log.String(); strings.Count(text, "can't be stored") != 2 || strings.Count(text, "can be stored again") != 1 {
+		t.Errorf("the log: %s", text)
 	}
 }

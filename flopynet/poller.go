@@ -5,7 +5,10 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
+
+	"github.com/flopynet/collector/engine"
 )
 
 // maxBackoff is the longest wait after failures, unless the interval is longer anyway: so late at the most do we see that
@@ -22,6 +25,8 @@ type poller struct {
 	now      func() time.Time
 	logger   *slog.Logger
 	gate     *gate // while it is closed, nothing is polled; nil: it is open
+
+	unstored string // why what was told last can't be stored; "": it can
 
 	// after is told of each poll, good or bad.
 	after func(ctx context.Context, at time.Time, err error)
@@ -56,12 +61,50 @@ func (p *poller) once(ctx context.Context, at time.Time) int {
 	if ctx.Err() != nil {
 		return 0 // we are closing, which is no fault of the peer's
 	}
-	before, failures := p.peer.health.note(p.name, at, err)
-	p.report(before, err)
+	theirs, ours := faults(err)
+	p.reportStore(ours)
+	before, failures := p.peer.health.note(p.name, at, theirs)
+	p.report(before, theirs)
 	if p.after != nil {
-		p.after(ctx, at, err)
+		p.after(ctx, at, theirs)
 	}
 	return failures
+}
+
+// storeErrors are those of our own store, which are no fault of a peer's.
+var storeErrors = []error{engine.ErrDiskFull, engine.ErrBusy, engine.ErrBehind, engine.ErrFailed, engine.ErrClosed, engine.ErrCorrupt}
+
+// faults parts what a poll returned into what is at fault with the peer and what with our own store. What couldn't be stored is
+// asked for again with the next poll, at the usual time.
+func faults(err error) (theirs, ours error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, one := range joined.Unwrap() {
+			their, our := faults(one)
+			theirs, ours = errors.Join(theirs, their), errors.Join(ours, our)
+		}
+		return theirs, ours
+	}
+	if slices.ContainsFunc(storeErrors, func(known error) bool { return errors.Is(err, known) }) {
+		return nil, err
+	}
+	return err, nil
+}
+
+// reportStore logs that what a peer told can't be stored, when that begins, changes and ends.
+func (p *poller) reportStore(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text == p.unstored {
+		return
+	}
+	p.unstored = text
+	if text == "" {
+		p.logger.Info("what a peer tells can be stored again", "peer", p.peer.name, "poll", p.name)
+	} else {
+		p.logger.Warn("what a peer tells can't be stored; it will be asked for it again", "peer", p.peer.name, "poll", p.name, "error", text)
+	}
 }
 
 // delay is how long to wait for the next poll, after so many failures in a row and a poll that took so long.
