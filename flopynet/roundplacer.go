@@ -30,7 +30,7 @@ func newPlacer(rounds *flRounds, whole bool) *placer {
 
 // place sets the row's training. isNew says that we don't have the round, isChanged that its row has become another one.
 func (p *placer) place(r *round) (isNew, isChanged bool, err error) {
-	known, err := p.rounds.find(r.number, r.time)
+	known, err := p.rounds.find(p.list, r.number, r.time)
 	if err != nil {
 		return false, false, err
 	}

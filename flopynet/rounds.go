@@ -80,10 +80,12 @@ func (f *flRounds) newest() (training, bool) {
 // are two if the server's clock went back.
 const maxLookups = 64
 
-// find returns the round with this number and time, nil if we don't have it.
-func (f *flRounds) find(number int, time int64) (*round, error) {
+// find returns the round with this number and time, nil if we don't have it. The trainings are those that list returned, and may
+// be some more.
+func (f *flRounds) find(trainings []training, number int, time int64) (*round, error) {
 	lookups := 0
-	for _, t := range slices.Backward(f.list()) {
+	for i := range slices.Backward(trainings) {
+		t := &trainings[i]
 		if number < t.First || number > t.Last || time < t.FirstTime || time > t.LastTime {
 			continue
 		}

@@ -89,13 +89,14 @@ func (s *roundSync) isReplaced(ctx context.Context, newest training, current int
 	if current > 1 && current < newest.Last {
 		probes = append(probes, struct{ start, limit int }{current - 1, 2})
 	}
+	trainings := s.rounds.list()
 	for _, probe := range probes {
 		rows, _, err := s.page(ctx, probe.start, probe.limit)
 		if err != nil {
 			return false, err
 		}
 		for _, r := range rows {
-			if have, err := s.rounds.find(r.number, r.time); have == nil || err != nil {
+			if have, err := s.rounds.find(trainings, r.number, r.time); have == nil || err != nil {
 				return err == nil, err
 			}
 		}
