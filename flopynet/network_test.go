@@ -215,6 +215,9 @@ func TestFlopynetViews(t *testing.T) {
 	if record.SDNStatus != "connected" || record.Switches != 3 || record.Performance.Bandwidth.Total <= 0 || len(record.Topology.Nodes) != record.Switches+record.Hosts {
 		t.Errorf("%+v", record)
 	}
+	if b := performance.Bandwidth; b.Minimum <= 0 || b.Minimum > b.Average || b.Average > b.Maximum || math.Abs(b.AveragePort*float64(b.ActivePorts)-b.Total) > 1 {
+		t.Errorf("%+v", b)
+	}
 	row, err := rig.bed.LatestRow(t.Context(), typeNetwork, model.MaxTime+1)
 	if err != nil || row == nil {
 		t.Fatal(row, err)

@@ -40,14 +40,16 @@ type LatencyFigures struct {
 	Simulated bool    `json:"simulated"` // the controller makes them up, and its packet loss with them; false: it tells none
 }
 
-// BandwidthFigures are what all ports receive and send. average and maximum are in Mbit/s.
+// BandwidthFigures are what ports receive and send; 0 where nobody knows. average, minimum and maximum are in Mbit/s, and like
+// current_average_bps and active_ports of the ports that carried something between the last two looks.
 type BandwidthFigures struct {
-	Average     *float64 `json:"average,omitempty"`
-	Maximum     *float64 `json:"maximum,omitempty"`
-	Total       *float64 `json:"current_total_bps,omitempty"`
-	AveragePort *float64 `json:"current_average_bps,omitempty"` // of the ports that carry something
-	ActivePorts *float64 `json:"active_ports,omitempty"`
-	Peak        *float64 `json:"peak_bandwidth_bps,omitempty"` // the highest of a port, since the controller's start
+	Average     float64 `json:"average"`
+	Minimum     float64 `json:"minimum"`
+	Maximum     float64 `json:"maximum"`
+	Total       float64 `json:"current_total_bps"`
+	AveragePort float64 `json:"current_average_bps"`
+	ActivePorts int     `json:"active_ports"`
+	Peak        float64 `json:"peak_bandwidth_bps"` // the highest of a port since the controller's start, as it says
 }
 
 // PortFigures count ports, but the switches' own.
@@ -114,20 +116,31 @@ func healthScore(told *float64) HealthScore {
 
 // bandwidth is what the ports carry. The caller holds mu.
 func (n *network) bandwidth() BandwidthFigures {
-	b := BandwidthFigures{
-		Total: n.bitsPerSecond(), AveragePort: n.told("bandwidth", "current_average_bps"), ActivePorts: n.told("bandwidth", "active_ports"),
-		Peak: n.told("bandwidth", "peak_bandwidth_bps"),
+	b := BandwidthFigures{Total: orZero(n.bitsPerSecond()), Peak: orZero(n.told("bandwidth", "peak_bandwidth_bps"))}
+	var sum float64
+	for _, s := range n.topology.Switches {
+		record := n.switches[s.DPID]
+		if record == nil {
+			continue
+		}
+		for number, p := range record.Ports {
+			if number == localPort || p.Seen != record.Told || p.Rate <= 0 {
+				continue
+			}
+			rate := p.Rate / 1e6
+			if b.ActivePorts == 0 || rate < b.Minimum {
+				b.Minimum = rate
+			}
+			b.Maximum = max(b.Maximum, rate)
+			b.ActivePorts++
+			sum += p.Rate
+		}
 	}
-	b.Average, b.Maximum = inMegabits(b.AveragePort), inMegabits(b.Peak)
+	if b.ActivePorts > 0 {
+		b.AveragePort = sum / float64(b.ActivePorts)
+		b.Average = b.AveragePort / 1e6
+	}
 	return b
-}
-
-func inMegabits(bps *float64) *float64 {
-	if bps == nil {
-		return nil
-	}
-	megabits := *bps / 1e6
-	return &megabits
 }
 
 // portFigures adds up the ports. The caller holds mu.
@@ -250,7 +263,7 @@ type NetworkRecordFigure struct {
 		Total       float64 `json:"total_mbps"`
 		Average     float64 `json:"average_mbps"`
 		Maximum     float64 `json:"max_mbps"`
-		ActivePorts float64 `json:"active_ports"`
+		ActivePorts int     `json:"active_ports"`
 	} `json:"bandwidth"`
 	Flows FlowFigures `json:"flows"`
 }
@@ -266,9 +279,8 @@ func (t *Testbed) NetworkRecord() NetworkRecord {
 		record.Status = "ok"
 	}
 	record.Performance.Latency, record.Performance.Flows = performance.Latency, performance.Flows
-	b := &record.Performance.Bandwidth
-	b.Total, b.Average, b.Maximum = orZero(performance.Bandwidth.Total)/1e6, orZero(performance.Bandwidth.Average), orZero(performance.Bandwidth.Maximum)
-	b.ActivePorts = orZero(performance.Bandwidth.ActivePorts)
+	b, of := &record.Performance.Bandwidth, &performance.Bandwidth
+	b.Total, b.Average, b.Maximum, b.ActivePorts = of.Total/1e6, of.Average, of.Maximum, of.ActivePorts
 	return record
 }
 

@@ -50,7 +50,7 @@ type portRecord struct {
 	Seen   int64                      `json:"seen"`
 	Last   [len(portCounters)]counter `json:"last"`
 	Before [trafficCounters]int64     `json:"before"` // what Last counted before it began anew
-	Speed  float64                    `json:"speed,omitempty"`
+	Rate   float64                    `json:"-"`      // bits per second received and sent since the look before; 0 after a restart
 }
 
 // total is what a port has counted in all.
@@ -80,12 +80,16 @@ func (s *switchRecord) takePorts(readings []portReading, at int64) (believed []p
 		if anew[r.port] || len(anew) > 1 {
 			record.restart()
 		}
+		moved, since := plus(record.total(rxBytes), record.total(txBytes)), record.Seen
 		for i, c := range r.counters {
 			if c != notTold {
 				record.Last[i] = c
 			}
 		}
-		record.Seen, record.Speed, s.changed = at, r.speed.value, true
+		record.Seen, s.changed = at, true
+		if since != 0 && at > since {
+			record.Rate = float64(plus(record.total(rxBytes), record.total(txBytes))-moved) * 8 / (float64(at-since) / float64(time.Second))
+		}
 		believed = append(believed, r)
 	}
 	return believed, leftOut

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -84,28 +85,50 @@ const (
 // gone or standing still, or if such flows end by themselves: a controller learns that a flow is needed again when it isn't there
 // any more. Else it was only installed over, as a controller does with permanent flows when a switch connects to it, and OpenFlow
 // lets the counters of such a flow go on.
-func (f *flowRecord) isAnother(r *flowReading, restartedAfter int64) bool {
+func (f *flowRecord) isAnother(r *flowReading, restartedAfter, jump int64) bool {
 	if r.bytes != notTold && r.bytes < f.Bytes || r.packets != notTold && r.packets < f.Packets {
 		return true
 	}
 	installed := r.installed()
-	if installed == 0 || f.Installed == 0 {
+	if installed == 0 || f.Installed == 0 || int64(r.age) == f.Age { // an age that stands still tells nothing of the installation
 		return false
 	}
 	if f.Installed < restartedAfter && restartedAfter <= installed {
 		return true
 	}
-	return installed > f.Installed+installedSlack && (f.State == flowRemoved || f.Seen-f.Alive > standstill || f.Ends)
+	return installed-jump > f.Installed+installedSlack && (f.State == flowRemoved || f.Seen-f.Alive > standstill || f.Ends)
+}
+
+// clockJump is by how much a clock was put forward since the last look, or stood still, as while a machine sleeps: all flows are older
+// than they were, and yet all seem to have been installed later by so much at least.
+func (s *switchRecord) clockJump(readings []flowReading) int64 {
+	jump := int64(math.MaxInt64)
+	for i := range readings {
+		r := &readings[i]
+		f := s.Flows[r.key]
+		if f == nil || f.Installed == 0 || r.age < 0 || int64(r.age) == f.Age {
+			continue
+		}
+		if int64(r.age) < f.Age {
+			return 0
+		}
+		jump = min(jump, r.installed()-f.Installed)
+	}
+	if jump == math.MaxInt64 {
+		return 0
+	}
+	return max(0, jump)
 }
 
 // takeFlows takes over the flows that a switch has. Those it had before and has no more stay counted.
 func (s *switchRecord) takeFlows(readings []flowReading, at int64, room *int, classify func(*flowReading) flowClass) (leftOut int) {
 	present := make(map[string]bool, len(readings))
+	jump := s.clockJump(readings)
 	for i := range readings {
 		r := &readings[i]
 		key := r.key
 		record := s.Flows[key]
-		if record != nil && record.isAnother(r, s.RestartedAfter) {
+		if record != nil && record.isAnother(r, s.RestartedAfter, jump) {
 			s.end(key, record)
 			*room++
 			record = nil

@@ -112,3 +112,54 @@ func (n *network) measuredAll() bool {
 	defer n.mu.Unlock()
 	return n.totals.RatedAt == n.totals.Looked
 }
+
+// TestFlowsAreTold goes through the ways in which a flow may come to be told of twice.
+func TestFlowsAreTold(t *testing.T) {
+	const second = int64(time.Second)
+	type look struct {
+		at                int64 // seconds
+		age, bytes        int64 // negative: not told
+		ends, gone, reset bool  // reset: ports of the switch begin anew
+		asleep            int64 // for so many seconds until then no flow grew older
+	}
+	for name, test := range map[string]struct {
+		looks []look
+		want  int64
+	}{
+		"it grows":                           {[]look{{100, 10, 5, true, false, false, 0}, {105, 15, 9, true, false, false, 0}}, 9},
+		"it begins anew":                     {[]look{{100, 10, 5, true, false, false, 0}, {105, 15, 3, true, false, false, 0}}, 8},
+		"another with as many bytes":         {[]look{{100, 10, 5, true, false, false, 0}, {105, 2, 5, true, false, false, 0}}, 10},
+		"another after a long while":         {[]look{{100, 10, 5, true, false, false, 0}, {900, 600, 7, true, false, false, 0}}, 12},
+		"a permanent one, installed over":    {[]look{{100, 10, 5, false, false, false, 0}, {105, 2, 7, false, false, false, 0}}, 7},
+		"a permanent one, seen gone":         {[]look{{100, 10, 5, false, false, false, 0}, {105, 0, 0, false, true, false, 0}, {110, 2, 7, false, false, false, 0}}, 12},
+		"one that the controller forgot":     {[]look{{100, 10, 5, true, false, false, 0}, {105, 0, 0, true, true, false, 0}, {110, 20, 7, true, false, false, 0}}, 7},
+		"a permanent one, after a restart":   {[]look{{100, 10, 5, false, false, false, 0}, {105, 4, 7, false, false, true, 0}}, 12},
+		"ages that never change":             {[]look{{100, 60, 5, true, false, false, 0}, {105, 60, 7, true, false, false, 0}, {110, 60, 9, true, false, false, 0}}, 9},
+		"after a sleep of the machine":       {[]look{{100, 10, 5, true, false, false, 0}, {4000, 15, 7, true, false, false, 3895}, {4005, 20, 9, true, false, false, 3895}}, 9},
+		"no ages":                            {[]look{{100, -1, 5, true, false, false, 0}, {105, -1, 7, true, false, false, 0}}, 7},
+		"no counts yet":                      {[]look{{100, 10, 5, true, false, false, 0}, {105, -1, -1, true, false, false, 0}, {110, 5, 2, true, false, false, 0}}, 7},
+		"no counts yet, and then as many":    {[]look{{100, 10, 5, true, false, false, 0}, {105, -1, -1, true, false, false, 0}, {110, 5, 5, true, false, false, 0}}, 10},
+		"gone for longer than is remembered": {[]look{{100, 10, 5, true, false, false, 0}, {105, 0, 0, true, true, false, 0}, {1100, 0, 0, true, true, false, 0}}, 5},
+	} {
+		record, room := newSwitchRecord(), 10
+		for _, l := range test.looks {
+			at := l.at * second
+			port := portReading{port: 1}
+			port.counters[rxBytes] = counter(l.at)
+			if l.reset {
+				port.counters[rxBytes] = 1
+			}
+			record.takePorts([]portReading{port}, at)
+			other := flowReading{key: "other", bytes: 0, packets: 0, age: time.Duration(at - l.asleep*second), asked: at}
+			flow := flowReading{key: "flow", bytes: counter(l.bytes), packets: notTold, age: time.Duration(l.age * second), asked: at, ends: l.ends}
+			readings := []flowReading{other, flow}
+			if l.gone {
+				readings = readings[:1]
+			}
+			record.takeFlows(readings, at, &room, func(*flowReading) flowClass { return flTraffic })
+		}
+		if got := record.flowTotals()[flTraffic].Bytes; got != test.want || room+len(record.Flows) != 10 {
+			t.Errorf("%s: %d bytes, want %d; room %d beside %d flows", name, got, test.want, room, len(record.Flows))
+		}
+	}
+}

@@ -24,7 +24,7 @@ const (
 // examples are those of the document in its order. Where a figure of the document can't come from data, the
 // row says so by varying it, with the form it must have.
 func examples() []example {
-	return slices.Concat(firstHalf(), views(), secondHalf(), live(), pipelines(), settings(), failures(), sdks())
+	return slices.Concat(firstHalf(), views(), networkExamples(), secondHalf(), live(), pipelines(), settings(), failures(), sdks())
 }
 
 func firstHalf() []example {
