@@ -115,7 +115,7 @@ const (
 )
 
 // startExperiment starts a testbed, whose clients push to the collector, and the collector.
-func startExperiment(t *testing.T, options testbed.Options) *experiment {
+func startExperiment(t *testing.T, options testbed.Options, arguments ...string) *experiment {
 	t.Helper()
 	// The policy engine remembers 400 events at least, and a round has some two dozens.
 	e := &experiment{clock: newWorldClock(10 * options.RoundEvery), began: time.Now(), address: freeAddress(t), directory: t.TempDir()}
@@ -136,6 +136,7 @@ func startExperiment(t *testing.T, options testbed.Options) *experiment {
 	for _, component := range []string{"fl-server", "policy-engine", "sdn-controller"} {
 		e.arguments = append(e.arguments, fmt.Sprintf("--flopynet-%s-interval=%v", component, pollEvery), fmt.Sprintf("--flopynet-%s-timeout=%v", component, pollTimeout))
 	}
+	e.arguments = append(e.arguments, arguments...)
 	e.startCollector(t)
 	return e
 }

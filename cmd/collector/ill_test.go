@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +20,7 @@ var ownMetrics = map[string]string{
 
 const (
 	stretchTicks = 6
-	maxIllMemory = 300 << 20 // bytes that a collector may take, whatever its peers send: 128 MiB at a time is what one of them tries
+	maxIllMemory = 400 << 20 // bytes that a collector may take, whatever its peers send: 128 MiB at a time is what one of them tries
 )
 
 // TestIllPeersHurtNobody has one component after the other fail in each way there is. Meanwhile the others' samples keep
@@ -30,12 +32,16 @@ func TestIllPeersHurtNobody(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			e := startExperiment(t, testbed.Options{Seed: seed, Now: time.Now, Rounds: 5000, RoundEvery: 200 * time.Millisecond})
+			e := startExperiment(t, testbed.Options{Seed: seed, Now: time.Now, Rounds: 5000, RoundEvery: 200 * time.Millisecond}, patientWithAllBut(ill)...)
 			for name := range ownMetrics {
 				e.awaitHealth(t, name, flopynet.StatusHealthy)
 			}
 			e.awaitRounds(t, 1)
-			well := e.stretch(t)
+			var well map[string]int
+			e.await(t, "a stretch in which all have samples", func() bool {
+				well = e.stretch(t)
+				return slices.Min(slices.Collect(maps.Values(well))) > stretchTicks/2
+			})
 			t.Logf("samples while all are well: %v", well)
 			modes := testbed.Modes()
 			rand.New(rand.NewPCG(seed, 0)).Shuffle(len(modes), func(i, j int) { modes[i], modes[j] = modes[j], modes[i] })
@@ -66,14 +72,15 @@ func (e *experiment) ail(t *testing.T, ill string, mode testbed.Mode, well map[s
 	if earliest := failed.Add(-4 * pollTimeout); report.Since == nil || report.Since.Before(earliest) || report.Since.After(time.Now()) || report.Error == nil {
 		t.Errorf("%s failed (%s) at %v, and /health says: %s", ill, mode, failed.UTC(), spell(report))
 	}
-	during := e.stretch(t)
-	for name, before := range well {
-		if strings.HasPrefix(name, ill+" ") {
-			continue
+	// A busy machine may be unfair to a component for a while, but not again and again.
+	var fewer []string
+	for range 3 {
+		if fewer = e.fewer(t, ill, well); len(fewer) == 0 {
+			break
 		}
-		if now := during[name]; now < before/2-1 {
-			t.Errorf("while %s is ill (%s), %s has %d samples in a time in which it had %d", ill, mode, name, now, before)
-		}
+	}
+	for _, complaint := range fewer {
+		t.Errorf("while %s is ill (%s): %s; the collector's log:\n%s", ill, mode, complaint, tail(e.stderr.String()))
 	}
 	for name, service := range e.health(t) {
 		if name != ill && service.Status != flopynet.StatusHealthy {
@@ -88,6 +95,28 @@ func (e *experiment) ail(t *testing.T, ill string, mode testbed.Mode, well map[s
 	e.await(t, fmt.Sprintf("samples of %s after it was ill (%s)", ill, mode), func() bool {
 		return len(e.samples(t, ownMetrics[ill], ill, healed, time.Now().Add(time.Second))) > 0
 	})
+}
+
+// fewer tells of what the others have far fewer samples in a stretch than when all were well.
+func (e *experiment) fewer(t *testing.T, ill string, well map[string]int) (complaints []string) {
+	t.Helper()
+	during := e.stretch(t)
+	for name, before := range well {
+		if now := during[name]; now < before/2-1 && !strings.HasPrefix(name, ill+" ") {
+			complaints = append(complaints, fmt.Sprintf("%s has %d samples in a time in which it had %d", name, now, before))
+		}
+	}
+	return complaints
+}
+
+// patientWithAllBut are flags by which a component that is well is not taken for ill, since the machine is busy.
+func patientWithAllBut(ill string) (flags []string) {
+	for _, name := range flopynet.Components() {
+		if name != ill {
+			flags = append(flags, fmt.Sprintf("--flopynet-%s-timeout=%v", strings.ReplaceAll(name, "_", "-"), patience))
+		}
+	}
+	return flags
 }
 
 // stretch counts the samples that the components have in a while. The while is measured by something that takes its time
