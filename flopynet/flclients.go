@@ -1,10 +1,12 @@
 package flopynet
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +34,7 @@ type namedClient struct {
 	LastSeen int64  `json:"last_seen"`          // when a decision was last made about it; ns
 	Round    int    `json:"round,omitempty"`    // that it was last allowed to train in; 0: none
 	RoundAt  int64  `json:"round_at,omitempty"` // when that was; ns
+	Rounds   int    `json:"rounds,omitempty"`   // how many it was allowed to train in
 }
 
 // namedClients are all of them.
@@ -105,7 +108,7 @@ func (c *namedClients) saw(sightings []sighting) error {
 	defer c.mu.Unlock()
 	var changes []engine.StateChange
 	keep := map[string]namedClient{}
-	for _, s := range sightings {
+	for _, s := range slices.SortedStableFunc(slices.Values(sightings), func(a, b sighting) int { return cmp.Compare(a.at, b.at) }) {
 		key := clientKey(s.id)
 		before, known := c.byKey[key]
 		if !known && len(c.byKey) >= maxClients {
@@ -144,6 +147,9 @@ func (n *namedClient) take(s *sighting) {
 		}
 	}
 	if s.round > 0 && s.at > n.RoundAt {
+		if s.round != n.Round {
+			n.Rounds++
+		}
 		n.Round, n.RoundAt = s.round, s.at
 	}
 }

@@ -87,7 +87,7 @@ func TestFLClientsFromWhatNamesThem(t *testing.T) {
 		`["7",null,"idle","2024-01-15T11:59:55.500Z",0,null]`,
 		`["client-1","192.168.100.101","training","2024-01-15T11:59:51Z",5,30]`,
 		`["client-2","192.168.100.102","idle","2024-01-15T11:59:30Z",2,null]`,
-		`["client-3","192.168.100.103","training","2024-01-15T11:59:40.500Z",0,null]`,
+		`["client-3","192.168.100.103","training","2024-01-15T11:59:40.500Z",2,null]`,
 		`["client-4",null,"idle","2024-01-15T11:59:40.500Z",0,null]`,
 		`["client-7","192.168.100.107","unknown",null,0,null]`,
 		`["client-10",null,"disconnected","2024-01-15T11:58:29Z",0,null]`,
@@ -99,7 +99,7 @@ func TestFLClientsFromWhatNamesThem(t *testing.T) {
 	again := NoTestbed(db, func() time.Time { return now })
 	again.options.NodeIPs = bed.options.NodeIPs
 	for i, from := range []int{1, 3} {
-		want[from] = []string{`["client-1","192.168.100.101","idle","2024-01-15T11:59:51Z",5,30]`, `["client-3","192.168.100.103","idle","2024-01-15T11:59:40.500Z",0,null]`}[i]
+		want[from] = []string{`["client-1","192.168.100.101","idle","2024-01-15T11:59:51Z",5,30]`, `["client-3","192.168.100.103","idle","2024-01-15T11:59:40.500Z",2,null]`}[i]
 	}
 	if diff := cmp.Diff(want, clientsOf(t, again)); diff != "" {
 		t.Errorf("after a restart, -want +got:\n%s", diff)
@@ -179,6 +179,7 @@ func TestFLClientsAgainstTheTruth(t *testing.T) {
 		times    int
 		lastSeen time.Time
 		address  string
+		allowed  []any // rounds
 	}
 	want := map[string]*truth{}
 	of := func(id string) *truth {
@@ -206,6 +207,9 @@ func TestFLClientsAgainstTheTruth(t *testing.T) {
 		}
 		one := of(id)
 		one.address, _ = d.Context["client_ip"].(string)
+		if round := d.Context["server_round"]; d.Allowed && d.Context["operation"] == "model_training" && (len(one.allowed) == 0 || one.allowed[len(one.allowed)-1] != round) {
+			one.allowed = append(one.allowed, round)
+		}
 		if d.Time.After(one.lastSeen) {
 			one.lastSeen = d.Time
 		}
@@ -221,6 +225,9 @@ func TestFLClientsAgainstTheTruth(t *testing.T) {
 	for i := range answer.Clients {
 		got := &answer.Clients[i]
 		one := want[got.ClientID]
+		if named := bed.named.list()[got.ClientID]; named.Rounds != len(one.allowed) {
+			t.Errorf("%s was allowed to train in %d rounds, want %v", got.ClientID, named.Rounds, one.allowed)
+		}
 		if attached[one.address] {
 			one.lastSeen = clock() // the controller sees it
 		} else if got.Status != ClientDisconnected {

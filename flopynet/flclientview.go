@@ -35,7 +35,7 @@ type FLClient struct {
 	IPAddress          *string  `json:"ip_address"`
 	Status             string   `json:"status"`
 	LastSeen           stamp    `json:"last_seen"`           // when something named it last
-	RoundParticipation int      `json:"round_participation"` // distinct rounds that it told of
+	RoundParticipation int      `json:"round_participation"` // distinct rounds that it told of; if none, that it was allowed to train in
 	TrainingTimeAvg    *float64 `json:"training_time_avg"`   // seconds; null if it told none
 
 	latest   int   // round that it took part in, or was allowed to
@@ -103,6 +103,9 @@ func (c *FLClient) takeNamed(n *namedClient) {
 	}
 	if n.RoundAt > c.latestAt {
 		c.latest, c.latestAt = n.Round, n.RoundAt
+	}
+	if c.RoundParticipation == 0 {
+		c.RoundParticipation = n.Rounds // it tells of none itself, as FLOPY-NET's own clients
 	}
 	c.LastSeen = max(c.LastSeen, stamp(n.LastSeen))
 }
