@@ -33,6 +33,7 @@ type fakeEngine struct {
 	most      int    // decisions in an answer, whatever was asked for; 0: no bound
 	broken    bool   // every answer is 500
 	requests  []string
+	asked     func() // before each answer; nil: nothing
 }
 
 func startFakeEngine(t *testing.T) *fakeEngine {
@@ -47,6 +48,9 @@ func (f *fakeEngine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests = append(f.requests, r.URL.Path)
+	if f.asked != nil {
+		f.asked()
+	}
 	query := r.URL.Query()
 	switch {
 	case f.broken:
