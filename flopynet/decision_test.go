@@ -121,6 +121,24 @@ func TestDecisionPages(t *testing.T) {
 	}
 }
 
+// TestDecisionsThatAreNeverListed: an engine that answers with fewer decisions than it has of one time hides some of them, and no
+// others.
+func TestDecisionsThatAreNeverListed(t *testing.T) {
+	db, f := openEngine(t, engine.Options{}), startFakeEngine(t)
+	f.most = shortPage
+	for i := range 3 * shortPage {
+		f.decide(noon.Add(time.Duration(i)*time.Second), true)
+	}
+	for range 2 * shortPage {
+		f.decide(noon.Add(time.Hour), true)
+	}
+	bed := bedOf(t, db, f, func() time.Time { return noon.Add(2 * time.Hour) })
+	mustPoll(t, bed, "health")
+	if stored := len(eventsOf(t, db)); stored != 4*shortPage {
+		t.Errorf("%d decisions are stored, want %d", stored, 4*shortPage)
+	}
+}
+
 func mustJSON(t *testing.T, value any) []byte {
 	t.Helper()
 	raw, err := json.Marshal(value)

@@ -137,7 +137,7 @@ func (d *decisionPoll) walk(ctx context.Context, span timeSpan) (newest, reached
 		default:
 			d.testbed.options.Logger.Warn("the policy engine lists more decisions of one time than it answers with; some are not stored",
 				"time", time.Unix(0, oldest).UTC(), "listed", len(decisions))
-			to, limit = oldest-1, decisionsPerPage
+			to, limit = oldest-int64(time.Microsecond), decisionsPerPage // which is what the engine's numbers can tell apart
 		}
 	}
 	return newest, to, nil
