@@ -51,7 +51,6 @@ type networkTotals struct {
 	Rated   int64    `json:"-"`
 
 	Performance *performance `json:"performance"` // nil: the controller doesn't tell
-	Policies    *float64     `json:"policies"`
 }
 
 func newNetwork(t *Testbed) *network {

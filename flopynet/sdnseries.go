@@ -89,9 +89,6 @@ func (p *performance) get(in, name string) (float64, bool) {
 
 // applyFigures takes over what the controller tells of itself. The caller holds mu.
 func (n *network) applyFigures(l *look) {
-	if l.status != nil && l.status.Policies.known {
-		n.totals.Policies = &l.status.Policies.value
-	}
 	told := l.performance
 	if told == nil {
 		return
