@@ -80,6 +80,10 @@ type StateRange struct {
 	From, To string // To "": no end
 	Newest   bool   // from the last name to the first
 	Limit    int    // most values; 0: all
+
+	// Damaged is told of values that are damaged, which are passed over then; nil: the first of them ends the reading with its error,
+	// an ErrCorrupt.
+	Damaged func(name string, err error)
 }
 
 // ReadStates calls fn with the values of a range until it returns an error, which it returns. The value is fn's to
@@ -108,13 +112,13 @@ func (db *DB) ReadStates(r StateRange, fn func(name string, value []byte) error)
 		start, step = it.Last, it.Prev
 	}
 	for valid, n := start(), 0; valid && err == nil && (r.Limit == 0 || n < r.Limit); valid, n = step(), n+1 {
-		err = passState(it, fn)
+		err = passState(it, r.Damaged, fn)
 	}
 	return errors.Join(err, it.Close())
 }
 
 // passState calls fn with the value that the iterator is at.
-func passState(it *pebble.Iterator, fn func(name string, value []byte) error) error {
+func passState(it *pebble.Iterator, damaged func(name string, err error), fn func(name string, value []byte) error) error {
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return err
@@ -124,10 +128,14 @@ func passState(it *pebble.Iterator, fn func(name string, value []byte) error) er
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	opened, err := openState(kind, name, value)
-	if err != nil {
+	switch {
+	case err == nil:
+		return fn(name, opened)
+	case damaged == nil:
 		return err
 	}
-	return fn(name, opened)
+	damaged(name, err)
+	return nil
 }
 
 // sealState puts the CRC32C behind a value.

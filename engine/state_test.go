@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -50,6 +51,17 @@ func TestState(t *testing.T) {
 	}
 	if _, err := db.State("pipeline", "a"); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a damaged value: %v", err)
+	}
+	read := func(string, []byte) error { return nil }
+	if err := db.EachState("pipeline", read); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a damaged value among others: %v", err)
+	}
+	var passed, damaged []string
+	err = db.ReadStates(StateRange{Kind: "pipeline", Damaged: func(name string, err error) {
+		damaged = append(damaged, fmt.Sprint(name, errors.Is(err, ErrCorrupt)))
+	}}, func(name string, _ []byte) error { passed = append(passed, name); return nil })
+	if err != nil || fmt.Sprint(damaged, passed) != "[atrue] [b]" {
+		t.Errorf("damaged %v, passed %v: %v", damaged, passed, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -47,16 +48,20 @@ type namedClients struct {
 }
 
 // openNamedClients reads which clients there are.
-func openNamedClients(db *engine.DB) (*namedClients, error) {
+func openNamedClients(db *engine.DB, logger *slog.Logger) *namedClients {
 	all := &namedClients{db: db, byKey: map[string]namedClient{}, kept: map[string]namedClient{}}
-	return all, db.EachState(flClientKind, func(key string, value []byte) error {
+	err := eachRestored(db, logger, flClientKind, func(key string, value []byte) error {
 		var one namedClient
 		if err := json.Unmarshal(value, &one); err != nil {
-			return fmt.Errorf("%w: the state %s %q: %w", engine.ErrCorrupt, flClientKind, key, err)
+			return err
 		}
 		all.byKey[key], all.kept[key] = one, one
 		return nil
 	})
+	if err != nil {
+		logger.Error("not all FL clients that are known can be read", "error", err)
+	}
+	return all
 }
 
 // clientKey is what the spellings of a client's name have in common: fl-client-1, FL_CLIENT_1 and client-1 are one.

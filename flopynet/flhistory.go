@@ -63,6 +63,9 @@ type FLRoundParts struct {
 
 // FLRounds returns rounds, from what is stored.
 func (t *Testbed) FLRounds(q RoundsQuery) (FLRounds, error) {
+	if err := t.fl.rounds.readable(); err != nil {
+		return FLRounds{}, err
+	}
 	list := t.fl.rounds.list()
 	answer := FLRounds{Rounds: []FLRound{}, Trainings: len(list)}
 	if len(list) > 0 {

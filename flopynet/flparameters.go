@@ -3,6 +3,7 @@ package flopynet
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/url"
 	"slices"
 	"sync"
@@ -33,9 +34,8 @@ const (
 )
 
 // openTrainingParameters reads what is known of them.
-func openTrainingParameters(db *engine.DB) (*trainingParameters, error) {
-	p := &trainingParameters{db: db}
-	return p, loadState(db, parametersState, &p.known)
+func openTrainingParameters(db *engine.DB, logger *slog.Logger) *trainingParameters {
+	return &trainingParameters{db: db, known: restored[knownParameters](db, logger, parametersState)}
 }
 
 // parameterPolicy is what we read of a policy.

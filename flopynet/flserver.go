@@ -34,27 +34,22 @@ type flLast struct {
 const flLastState = FLServer + "/last"
 
 // openFLServer reads what is known of the FL server.
-func openFLServer(t *Testbed) (*flServer, error) {
-	f := &flServer{testbed: t, recorder: t.recorder(FLServer)}
-	var err error
-	if f.rounds, err = openRounds(t.db); err != nil {
-		return nil, err
+func openFLServer(t *Testbed) *flServer {
+	logger := t.options.Logger
+	return &flServer{
+		testbed: t, recorder: t.recorder(FLServer), rounds: openRounds(t.db, logger),
+		events: flEvents{position: restored[flEventPosition](t.db, logger, flEventsState)}, last: restored[flLast](t.db, logger, flLastState),
 	}
-	if err := loadState(t.db, flEventsState, &f.events.position); err != nil {
-		return nil, err
-	}
-	return f, loadState(t.db, flLastState, &f.last)
 }
 
 // monitorFLServer adds the pollers of the FL server.
-func (t *Testbed) monitorFLServer(p *peer) error {
+func (t *Testbed) monitorFLServer(p *peer) {
 	f := t.fl
 	f.peer = p
-	f.sync = roundSync{peer: p, recorder: f.recorder, rounds: f.rounds, logger: t.options.Logger}
+	f.sync = newRoundSync(p, f.recorder, f.rounds, t.options.Logger)
 	t.poll(p, "state", t.options.FLServer.Interval, f.recorder, f.poll)
 	f.events.peer, f.events.recorder = p, f.recorder
 	t.poll(p, "events", t.options.EventInterval, f.recorder, f.events.poll)
-	return nil
 }
 
 // poll asks for all but the events. The rounds come before the status, for which the server may ask the policy engine, and so

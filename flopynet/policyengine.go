@@ -10,17 +10,13 @@ import (
 )
 
 // monitorPolicyEngine adds the pollers of the policy engine, and takes up their positions.
-func (t *Testbed) monitorPolicyEngine(p *peer) error {
+func (t *Testbed) monitorPolicyEngine(p *peer) {
+	db, logger := t.db, t.options.Logger
 	e := &policyMonitor{
 		testbed: t, peer: p, recorder: t.decisions.recorder,
-		decisions: decisionPoll{testbed: t, peer: p}, hours: hourPoll{testbed: t, peer: p}, events: policyEventPoll{testbed: t, peer: p},
-	}
-	for name, into := range map[string]any{
-		decisionsState: &e.decisions.position, hoursState: &e.hours.position, policyEventsState: &e.events.position,
-	} {
-		if err := loadState(t.db, name, into); err != nil {
-			return err
-		}
+		decisions: decisionPoll{testbed: t, peer: p, position: restored[decisionPosition](db, logger, decisionsState)},
+		hours:     hourPoll{testbed: t, peer: p, position: restored[hourPosition](db, logger, hoursState)},
+		events:    policyEventPoll{testbed: t, peer: p, position: restored[policyEventPosition](db, logger, policyEventsState)},
 	}
 	t.parameters.peer = p
 	t.poll(p, "health", t.options.PolicyEngine.Interval, e.recorder, e.poll)
@@ -28,7 +24,6 @@ func (t *Testbed) monitorPolicyEngine(p *peer) error {
 		t.poll(p, "check", defaultInterval, e.recorder, func(ctx context.Context) error { return t.gate.ask(ctx, p) })
 	}
 	t.poll(p, "events", t.options.EventInterval, e.recorder, e.pollEvents)
-	return nil
 }
 
 // policyMonitor polls the policy engine.

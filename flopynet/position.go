@@ -3,6 +3,7 @@ package flopynet
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 
 	"github.com/flopynet/collector/engine"
 )
@@ -21,6 +22,32 @@ func loadState(db *engine.DB, name string, into any) error {
 		return fmt.Errorf("the state %s %q: %w", stateKind, name, err)
 	}
 	return nil
+}
+
+// restored reads a value that saveState wrote; it is the zero value when there is none. One that can't be read is logged and taken for
+// none, so that it keeps nobody's collector from starting: where a poller begins anew, it repeats much and loses nothing, and what
+// was known last is soon told again.
+func restored[T any](db *engine.DB, logger *slog.Logger, name string) (value T) {
+	if err := loadState(db, name, &value); err != nil {
+		logger.Error("what was known of the testbed can't be read; it begins anew", "state", name, "error", err)
+		var none T
+		return none
+	}
+	return value
+}
+
+// eachRestored calls read with each value of a kind of state. Those that can't be read are logged and left out; the error says that
+// the reading ended too early.
+func eachRestored(db *engine.DB, logger *slog.Logger, kind string, read func(name string, value []byte) error) error {
+	leftOut := func(name string, err error) {
+		logger.Error("what was known of the testbed can't be read; it is left out", "state", kind, "name", name, "error", err)
+	}
+	return db.ReadStates(engine.StateRange{Kind: kind, Damaged: leftOut}, func(name string, value []byte) error {
+		if err := read(name, value); err != nil {
+			leftOut(name, err)
+		}
+		return nil
+	})
 }
 
 // saveState makes a value durable.

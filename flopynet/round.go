@@ -147,6 +147,14 @@ const (
 
 func trainingName(ordinal int64) string { return fmt.Sprintf("%016d", ordinal) }
 
+// parseTrainingName is the inverse of trainingName.
+func parseTrainingName(name string) (ordinal int64, err error) {
+	if _, err := fmt.Sscanf(name, "%d", &ordinal); err != nil || trainingName(ordinal) != name {
+		return 0, fmt.Errorf("%w: the state %s has the name %q", engine.ErrCorrupt, trainingKind, name)
+	}
+	return ordinal, nil
+}
+
 func roundName(training int64, number int) string {
 	return fmt.Sprintf("%s/%010d", trainingName(training), number)
 }

@@ -2,7 +2,9 @@ package flopynet
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 
@@ -37,24 +39,89 @@ const (
 
 // flRounds are all rounds that we have, of all trainings: the details in the engine's state, the trainings in memory too.
 type flRounds struct {
-	db *engine.DB
+	db     *engine.DB
+	logger *slog.Logger
 
 	mu        sync.RWMutex
 	trainings []training // by ordinal
+	unread    error      // why it isn't known which there are; nil: it is
 }
 
 // openRounds reads which trainings there are.
-func openRounds(db *engine.DB) (*flRounds, error) {
-	all := &flRounds{db: db}
-	return all, db.EachState(trainingKind, func(name string, value []byte) error {
-		var t training
-		if err := json.Unmarshal(value, &t); err != nil {
-			return fmt.Errorf("%w: the state %s %q: %w", engine.ErrCorrupt, trainingKind, name, err)
+func openRounds(db *engine.DB, logger *slog.Logger) *flRounds {
+	f := &flRounds{db: db, logger: logger}
+	if err := f.read(); err != nil {
+		logger.Error("the rounds of training can't be read; it is tried again", "error", err)
+	}
+	return f
+}
+
+// readable tries again to read which trainings there are, where they couldn't be read. As long as they can't, no round must be
+// stored: it would take the place of one that we have.
+func (f *flRounds) readable() error {
+	f.mu.RLock()
+	unread := f.unread
+	f.mu.RUnlock()
+	if unread == nil {
+		return nil
+	}
+	return f.read()
+}
+
+// read reads which trainings there are. What can't be read of one is worked out from its rounds.
+func (f *flRounds) read() error {
+	var trainings []training
+	var damaged []string
+	leftOut := func(name string, err error) {
+		f.logger.Error("what is known of a training can't be read; it is worked out from its rounds", "training", name, "error", err)
+		damaged = append(damaged, name)
+	}
+	err := f.db.ReadStates(engine.StateRange{Kind: trainingKind, Damaged: leftOut}, func(name string, value []byte) error {
+		if t, err := readTraining(name, value); err != nil {
+			leftOut(name, err)
+		} else {
+			trainings = append(trainings, t)
 		}
-		if _, err := fmt.Sscanf(name, "%d", &t.Ordinal); err != nil || trainingName(t.Ordinal) != name {
-			return fmt.Errorf("%w: the state %s has the name %q", engine.ErrCorrupt, trainingKind, name)
+		return nil
+	})
+	for _, name := range damaged {
+		t, outcome := f.workOut(name)
+		if err = errors.Join(err, outcome); t.Count > 0 {
+			trainings = append(trainings, t)
 		}
-		all.trainings = append(all.trainings, t)
+	}
+	slices.SortFunc(trainings, func(a, b training) int { return compareOrdinal(a, b.Ordinal) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.unread = err; err == nil {
+		f.trainings = trainings
+	}
+	return err
+}
+
+// readTraining reads a training that is kept.
+func readTraining(name string, value []byte) (training, error) {
+	var t training
+	if err := json.Unmarshal(value, &t); err != nil {
+		return training{}, err
+	}
+	var err error
+	t.Ordinal, err = parseTrainingName(name)
+	return t, err
+}
+
+// workOut puts a training together from its rounds, without those that are damaged. It has none if the name is no training's.
+func (f *flRounds) workOut(name string) (training, error) {
+	ordinal, err := parseTrainingName(name)
+	if err != nil {
+		return training{}, nil
+	}
+	t := training{Ordinal: ordinal}
+	states := engine.StateRange{Kind: roundKind, From: roundName(ordinal, 0), To: roundName(ordinal+1, 0), Damaged: func(string, error) {}}
+	return t, f.db.ReadStates(states, func(name string, value []byte) error {
+		if r, err := openRound(name, value); err == nil {
+			t.add(r)
+		}
 		return nil
 	})
 }
@@ -93,21 +160,28 @@ func (f *flRounds) find(trainings []training, number int, time int64) (*round, e
 			return nil, nil
 		}
 		r, err := f.get(t.Ordinal, number)
-		if err != nil || r != nil && r.time == time {
+		if err != nil || r != nil && (r.time == time || r.time == 0) { // a damaged one is taken for it, and so is replaced
 			return r, err
 		}
 	}
 	return nil, nil
 }
 
-// get returns a round of a training, nil if we don't have it.
+// get returns a round of a training, nil if we don't have it. One that is damaged has no time.
 func (f *flRounds) get(training int64, number int) (*round, error) {
 	name := roundName(training, number)
 	value, err := f.db.State(roundKind, name)
-	if err != nil || value == nil {
-		return nil, err
+	if err == nil && value == nil {
+		return nil, nil
 	}
-	return openRound(name, value)
+	var r *round
+	if err == nil {
+		r, err = openRound(name, value)
+	}
+	if errors.Is(err, engine.ErrCorrupt) {
+		return &round{number: number, training: training}, nil
+	}
+	return r, err
 }
 
 // store makes rounds durable, all or none. Each has been placed in a training. changed are those that we had: they

@@ -29,13 +29,18 @@ type roundSync struct {
 	rounds   *flRounds
 	logger   *slog.Logger
 
-	// The whole table is read when it is not known how much of it we have: at the start, and when rows were replaced.
+	// The whole table is read when it is not known how much of it we have: at the start, since the last reading of it may have been
+	// cut off by a crash, and when rows were replaced.
 	whole bool
 	next  int     // number of the row to go on with
 	from  *placer // what the pages before have found
 
 	leftOut []error   // rows that can't be read, in this poll
 	again   time.Time // when the whole table is read again, for rows were left out; zero: it needn't be
+}
+
+func newRoundSync(p *peer, r *recorder, rounds *flRounds, logger *slog.Logger) roundSync {
+	return roundSync{peer: p, recorder: r, rounds: rounds, logger: logger, whole: true}
 }
 
 // roundPageAnswer is the answer to GET /rounds.
@@ -46,6 +51,9 @@ type roundPageAnswer struct {
 // poll reads what is new. current is the round that the server is said to be in, 0 if that isn't known. Rows that can't be
 // read are left out, and tried again: the error tells of them.
 func (s *roundSync) poll(ctx context.Context, current int) error {
+	if err := s.rounds.readable(); err != nil {
+		return err
+	}
 	s.leftOut = nil
 	now := s.peer.now()
 	if !s.again.IsZero() && !now.Before(s.again) {

@@ -54,13 +54,11 @@ func (table *roundTable) set(from, to int, begin time.Duration, more string) {
 // syncOf returns a sync with a table, as a collector has it that was just started.
 func syncOf(t *testing.T, db *engine.DB, table *roundTable) *roundSync {
 	t.Helper()
-	rounds, err := openRounds(db)
-	if err != nil {
-		t.Fatal(err)
-	}
 	logger := slog.New(slog.DiscardHandler)
+	rounds := openRounds(db, logger)
 	r := newRecorder(db, FLServer, logger, time.Now, func(time.Time, int) {})
-	return &roundSync{peer: peerOf(t, time.Minute, table.ServeHTTP), recorder: r, rounds: rounds, logger: logger}
+	s := newRoundSync(peerOf(t, time.Minute, table.ServeHTTP), r, rounds, logger)
+	return &s
 }
 
 // storedRounds lists what is kept, a training a line: the numbers with the seconds after noon.
@@ -166,6 +164,25 @@ func TestRoundsByPages(t *testing.T) {
 	}
 }
 
+// TestARestartWithinTheReadingOfTheTable: a second training has replaced the table's first rows, and the collector ends when it has read
+// as far as rows of the first.
+func TestARestartWithinTheReadingOfTheTable(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	table := &roundTable{refuses: 2}
+	table.set(1, 1200, 0, "")
+	table.set(1, 3, time.Hour, "")
+	if err := syncOf(t, db, table).poll(t.Context(), 0); err == nil {
+		t.Fatal("the second page was read")
+	}
+	if err := syncOf(t, db, table).poll(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	lines := storedRounds(t, db)
+	if len(lines) != 2 || len(strings.Fields(lines[0])) != 1197 || lines[1] != "1@3600 2@3601 3@3602" {
+		t.Errorf("%d trainings, of which the first has %d rounds", len(lines), len(strings.Fields(lines[0])))
+	}
+}
+
 // TestARowThatChanges is the newest one, whose time stays.
 func TestARowThatChanges(t *testing.T) {
 	db := openEngine(t, engine.Options{})
@@ -238,12 +255,8 @@ func TestALargeRow(t *testing.T) {
 func TestAnswersThatAreNoTable(t *testing.T) {
 	db := openEngine(t, engine.Options{})
 	for _, answer := range []string{`{}`, `[]`, `{"rounds":{}}`, `{"rounds":null}`, `{"error":"no storage","rounds":7}`} {
-		rounds, err := openRounds(db)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := peerOf(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
-		s := &roundSync{peer: p, rounds: rounds, recorder: newRecorder(db, FLServer, slog.New(slog.DiscardHandler), time.Now, func(time.Time, int) {})}
+		s := syncOf(t, db, &roundTable{})
+		s.peer = peerOf(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(answer)) })
 		if err := s.poll(t.Context(), 0); err == nil {
 			t.Errorf("%s was taken for a table", answer)
 		}

@@ -61,15 +61,12 @@ func newNetwork(t *Testbed) *network {
 }
 
 // monitorSDNController adds the pollers of the SDN controller.
-func (t *Testbed) monitorSDNController(p *peer) error {
+func (t *Testbed) monitorSDNController(p *peer) {
 	t.poll(p, "health", t.options.SDNController.Interval, t.recorder(SDNController), p.check)
 	n := t.network
 	n.client = newControllerClient(p)
-	if err := n.load(); err != nil {
-		return err
-	}
+	n.load()
 	t.poll(p, "network", t.options.SDNController.Interval, n.recorder, n.poll)
-	return nil
 }
 
 // maxLook bounds the time that one look at the network may take.
@@ -310,10 +307,10 @@ func (n *network) applyFlows(l *look) {
 }
 
 // load reads what was known when the collector ended.
-func (n *network) load() error {
-	if err := n.testbed.db.EachState(stateKind, n.loadOne); err != nil {
-		return fmt.Errorf("what is known of the network: %w", err)
+func (n *network) load() {
+	logger := n.testbed.options.Logger
+	if err := eachRestored(n.testbed.db, logger, stateKind, n.loadOne); err != nil {
+		logger.Error("not all that is known of the network can be read", "error", err)
 	}
 	n.restoreCounts()
-	return nil
 }

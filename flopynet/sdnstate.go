@@ -106,26 +106,39 @@ func boundedTable(flows []flowReading) []object {
 
 // loadOne reads one value of state, if it is of the network.
 func (n *network) loadOne(name string, value []byte) error {
-	var err error
 	switch {
 	case name == topologyState:
-		err = json.Unmarshal(value, &n.topology)
+		return loadInto(value, &n.topology)
 	case name == totalsState:
-		err = json.Unmarshal(value, &n.totals)
+		return loadInto(value, &n.totals)
 	case strings.HasPrefix(name, switchState):
-		var id datapathID
-		record := newSwitchRecord()
-		if err = json.Unmarshal(value, record); err == nil {
-			if err = id.UnmarshalText([]byte(name[len(switchState):])); err == nil {
-				n.switches[id] = record
-			}
-		}
+		return n.loadSwitch(name[len(switchState):], value)
 	case strings.HasPrefix(name, tableState):
-		err = n.loadTable(name[len(tableState):], value)
+		return n.loadTable(name[len(tableState):], value)
 	}
-	if err != nil {
-		return fmt.Errorf("%q: %w", name, err)
+	return nil
+}
+
+// loadInto sets something to a value, if that can be read whole.
+func loadInto[T any](value []byte, into *T) error {
+	var read T
+	err := json.Unmarshal(value, &read)
+	if err == nil {
+		*into = read
 	}
+	return err
+}
+
+func (n *network) loadSwitch(dpid string, value []byte) error {
+	var id datapathID
+	if err := id.UnmarshalText([]byte(dpid)); err != nil {
+		return err
+	}
+	record := newSwitchRecord()
+	if err := json.Unmarshal(value, record); err != nil {
+		return err
+	}
+	n.switches[id] = record
 	return nil
 }
 

@@ -2,7 +2,6 @@ package flopynet
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
@@ -94,29 +93,14 @@ type Testbed struct {
 	wg     sync.WaitGroup
 }
 
-// NewTestbed reads what is known of the components from the engine. The error names an option that is wrong, or says that
-// the state can't be read.
+// NewTestbed takes up what is known of the components from the engine. The error names an option that is wrong. What can't be read is
+// logged, and begins anew.
 func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
-	t := &Testbed{db: db, options: options.withDefaults(), peers: map[string]*peer{}}
-	t.ctx, t.cancel = context.WithCancel(context.Background())
-	var err error
-	if t.fl, err = openFLServer(t); err != nil {
-		return nil, fmt.Errorf("reading what is known of %s: %w", FLServer, err)
-	}
-	if t.named, err = openNamedClients(db); err != nil {
-		return nil, fmt.Errorf("reading the FL clients: %w", err)
-	}
-	t.clients = &measuredClients{db: db, now: t.options.Now, rounds: t.fl.rounds}
-	if t.parameters, err = openTrainingParameters(db); err != nil {
-		return nil, fmt.Errorf("reading the training's parameters: %w", err)
-	}
-	t.gate = newGate(&t.options)
-	t.decisions = newDecisionStore(t.recorder(PolicyEngine), t.named)
-	t.network = newNetwork(t)
+	t := newTestbed(db, options)
 	for _, one := range []struct {
 		name    string
 		options PeerOptions
-		monitor func(*peer) error // adds the component's pollers
+		monitor func(*peer) // adds the component's pollers
 	}{
 		{FLServer, t.options.FLServer, t.monitorFLServer},
 		{PolicyEngine, t.options.PolicyEngine, t.monitorPolicyEngine},
@@ -131,19 +115,28 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 			return nil, err
 		}
 		t.peers[one.name] = p
-		if err := one.monitor(p); err != nil {
-			return nil, fmt.Errorf("taking up the monitoring of %s: %w", one.name, err)
-		}
+		one.monitor(p)
 	}
 	return t, nil
 }
 
 // NoTestbed returns a Testbed that polls nothing. Its views tell what others have written.
 func NoTestbed(db *engine.DB, now func() time.Time) *Testbed {
-	t, err := NewTestbed(db, Options{Now: now})
-	if err != nil {
-		panic(err) // only a component can be at fault
-	}
+	return newTestbed(db, Options{Now: now})
+}
+
+// newTestbed returns a Testbed without pollers.
+func newTestbed(db *engine.DB, options Options) *Testbed {
+	t := &Testbed{db: db, options: options.withDefaults(), peers: map[string]*peer{}}
+	t.ctx, t.cancel = context.WithCancel(context.Background())
+	logger := t.options.Logger
+	t.fl = openFLServer(t)
+	t.named = openNamedClients(db, logger)
+	t.clients = &measuredClients{db: db, now: t.options.Now, rounds: t.fl.rounds}
+	t.parameters = openTrainingParameters(db, logger)
+	t.gate = newGate(&t.options)
+	t.decisions = newDecisionStore(t.recorder(PolicyEngine), t.named)
+	t.network = newNetwork(t)
 	return t
 }
 
