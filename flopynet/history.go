@@ -250,7 +250,7 @@ func isFinite(value float64) bool { return !math.IsNaN(value) && !math.IsInf(val
 // finish adds to a row's data what the dashboard reads of it beside the values: when they were, in seconds since the epoch,
 // whose they are and, of the rows for its policy chart, what it draws.
 func (k kind) finish(data map[string]any, ns int64) {
-	data["timestamp"] = float64(ns) / float64(time.Second)
+	data["timestamp"] = epochSeconds(ns)
 	data["component"], data["source_component"] = k.source, k.source
 	for alias, name := range k.aliases {
 		if value, known := data[name]; known {

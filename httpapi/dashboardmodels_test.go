@@ -97,11 +97,15 @@ func networkModels() []modelled {
 		{path: "/api/network/flows", answer: object{"flows": listOf(object{"switch_dpid": isText, "priority": isNumber}.shape),
 			"summary": object{"total_flows": isWhole, "switches_with_flows": isWhole, "priority_stats": isObject, "table_stats": isObject}.shape}.shape},
 		{path: "/api/performance/metrics", answer: object{"network_health": object{"score": isNumber, "status": isText}.shape, "latency": latencyFigures.shape, "port_statistics": isObject,
-			"bandwidth": object{"current_total_bps": isNumber, "current_average_bps": isNumber, "peak_bandwidth_bps": isNumber, "average": isNumber, "minimum": isNumber, "maximum": isNumber}.shape,
+			"bandwidth": object{"current_total_bps?": isNumber, "current_average_bps?": isNumber, "peak_bandwidth_bps?": isNumber, "average?": isNumber, "maximum?": isNumber}.shape,
 			"flows":     object{"total": isNumber, "active": isNumber}.shape, "totals": object{"packets_transferred": isNumber, "total_errors": isNumber}.shape}.shape},
 		{path: "/api/flows/statistics", answer: object{"flow_statistics": object{"total_flows": isNumber, "active_flows": isNumber, "flows_per_switch": isObject,
 			"priority_distribution": isObject, "table_distribution": isObject}.shape,
 			"utilization_metrics": object{"efficiency_percentage": isNumber, "efficiency_rating": isText}.shape}.shape},
+		{path: "/api/metrics/latest", queries: []string{"type=network"}, answer: object{"status": isOneOf("success"), "timestamp": isText, "metrics": object{"data": object{
+			"topology": listed.shape, "switches_count": isWhole, "hosts_count": isWhole, "links_count": isWhole, "sdn_status": isText, "packet_loss_percent": isNumber,
+			"performance_metrics": object{"latency": object{"average_ms": isNumber}.shape, "bandwidth": object{"total_mbps": isNumber, "active_ports": isNumber}.shape,
+				"flows": object{"total": isNumber}.shape}.shape}.shape}.shape}.shape},
 	}
 }
 

@@ -5,12 +5,13 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 )
 
 // A shape says what a value of an answer must be. It returns what is wrong, each with the path of the place.
 type shape func(where string, value any) []string
 
-// object has these keys; further ones may come.
+// object has these keys; further ones may come. One that ends in ? may be missing, and has its shape if it isn't.
 type object map[string]shape
 
 // shape is that of the object.
@@ -21,12 +22,13 @@ func (o object) shape(where string, value any) []string {
 	}
 	var faults []string
 	for _, key := range slices.Sorted(maps.Keys(o)) {
-		inside, present := given[key]
-		if !present {
-			faults = append(faults, where+"."+key+" is missing")
-			continue
+		name, optional := strings.CutSuffix(key, "?")
+		switch inside, present := given[name]; {
+		case present:
+			faults = append(faults, o[key](where+"."+name, inside)...)
+		case !optional:
+			faults = append(faults, where+"."+name+" is missing")
 		}
-		faults = append(faults, o[key](where+"."+key, inside)...)
 	}
 	return faults
 }

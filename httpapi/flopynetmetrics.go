@@ -124,12 +124,17 @@ func (s *Server) getLatestRow(r *request) error {
 	ctx, cancel := r.context(s.options.QueryTimeout)
 	defer cancel()
 	wanted, to := p.get(p.firstOf("type", "metric_type")), model.MaxTime+1 // also what the clock of a peer that runs ahead has stamped
-	if wanted == flopynet.FLServer {
+	switch {
+	case strings.EqualFold(wanted, flopynet.FLServer):
 		latest, err := s.testbed.LatestFL(ctx, to)
 		if err != nil {
 			return err
 		}
 		r.respondValue(fasthttp.StatusOK, latest)
+		return nil
+	case strings.EqualFold(wanted, flopynet.MetricType(flopynet.SDNController)):
+		latest := s.testbed.LatestNetwork()
+		r.respondValue(fasthttp.StatusOK, latestAnswer{Status: "success", Timestamp: latest.Timestamp, Metrics: latest})
 		return nil
 	}
 	row, err := s.testbed.LatestRow(ctx, wanted, to)

@@ -68,7 +68,7 @@ func TestLatestOfComponents(t *testing.T) {
 	ts.writeComponents()
 	ts.write("disk", "", []string{"source", "system", "path", "/"}, "2024-01-15T10:00:06Z", 1.0)
 	for query, want := range map[string]string{
-		"": "2024-01-15T10:00:06Z", "?type=network": "2024-01-15T10:00:05Z", "?type=system": "2024-01-15T10:00:06Z",
+		"": "2024-01-15T10:00:06Z", "?type=system": "2024-01-15T10:00:06Z",
 	} {
 		got := ts.getJSON("/api/metrics/latest" + query)
 		if got["timestamp"] != want || at(got, "metrics", "timestamp") != want {
