@@ -1,11 +1,15 @@
 package flopynet
 
-import "github.com/flopynet/collector/internal/timefmt"
+import (
+	"context"
+
+	"github.com/flopynet/collector/internal/timefmt"
+)
 
 // LatestNetwork is how the network does, as FLOPY-NET's dashboard asks for it: its overview reads Data, its page of the network
 // what stands beside it. Both calculate, so there is 0 where nobody knows.
 type LatestNetwork struct {
-	Timestamp  string `json:"timestamp"` // when the controller told it, or the present if it never did
+	Timestamp  string `json:"timestamp"` // of the newest sample, or the present if there is none
 	Type       string `json:"type"`
 	MetricType string `json:"metric_type"`
 	Component  string `json:"source_component"`
@@ -17,7 +21,7 @@ type LatestNetwork struct {
 	TopologyMetrics
 	Collected float64 `json:"collection_timestamp"` // seconds since the epoch; 0: never
 
-	Data NetworkRecord `json:"data"`
+	Data map[string]any `json:"data"` // of LatestRow, and what is known of the network: zeros if nothing is
 }
 
 // NodeStatuses counts the switches and hosts.
@@ -26,13 +30,23 @@ type NodeStatuses struct {
 	Stopped int `json:"stopped"` // hosts that have left
 }
 
-// LatestNetwork returns how the network does.
-func (t *Testbed) LatestNetwork() LatestNetwork {
-	record, topology := t.NetworkRecord(), t.Topology(false, true)
-	l := LatestNetwork{
-		Type: typeNetwork, MetricType: typeNetwork, Component: SDNController, Status: "disconnected", Nodes: len(topology.Nodes), Links: len(topology.Links),
-		NodeStatuses: NodeStatuses{Started: len(topology.Nodes)}, TopologyMetrics: *topology.Metrics, Collected: record.Timestamp, Data: record,
+// LatestNetwork returns how the network does, with the samples before a time.
+func (t *Testbed) LatestNetwork(ctx context.Context, to int64) (*LatestNetwork, error) {
+	row, err := t.LatestRow(ctx, typeNetwork, to)
+	if err != nil {
+		return nil, err
 	}
+	record, topology := t.NetworkRecord(), t.Topology(false, true)
+	l := &LatestNetwork{
+		Type: typeNetwork, MetricType: typeNetwork, Component: SDNController, Status: "disconnected", Nodes: len(topology.Nodes), Links: len(topology.Links),
+		NodeStatuses: NodeStatuses{Started: len(topology.Nodes)}, TopologyMetrics: *topology.Metrics, Collected: record.Timestamp, Data: map[string]any{},
+	}
+	if row != nil {
+		l.Timestamp, l.Data = row.Timestamp, row.Data
+	} else {
+		l.Timestamp = string(timefmt.AppendTime(nil, t.options.Now().UnixNano()))
+	}
+	record.put(l.Data)
 	if record.SDNStatus == "connected" {
 		l.Status = record.SDNStatus
 	}
@@ -41,10 +55,5 @@ func (t *Testbed) LatestNetwork() LatestNetwork {
 			l.NodeStatuses.Stopped++
 		}
 	}
-	when := int64(record.Timestamp * 1e6)
-	if when == 0 {
-		when = t.options.Now().UnixMicro()
-	}
-	l.Timestamp = string(timefmt.AppendTime(nil, when*1000))
-	return l
+	return l, nil
 }

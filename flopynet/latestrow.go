@@ -23,7 +23,9 @@ func (t *Testbed) LatestRow(ctx context.Context, kindName string, to int64) (*Hi
 		}
 	}
 	if latest != nil && latest.Type == typeNetwork {
-		t.NetworkRecord().put(latest.Data)
+		if record := t.NetworkRecord(); record.SDNStatus != StatusUnknown {
+			record.put(latest.Data)
+		}
 	}
 	return latest, nil
 }

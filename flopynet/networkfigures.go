@@ -284,11 +284,8 @@ func (t *Testbed) NetworkRecord() NetworkRecord {
 	return record
 }
 
-// put adds the record to the network's latest row, which has a time of its own, unless nothing is known.
+// put adds the record to the network's latest row, which has a time of its own.
 func (r NetworkRecord) put(data map[string]any) {
-	if r.SDNStatus == "unknown" {
-		return
-	}
 	if r.Stale {
 		data["stale"] = true
 	}

@@ -133,7 +133,10 @@ func (s *Server) getLatestRow(r *request) error {
 		r.respondValue(fasthttp.StatusOK, latest)
 		return nil
 	case strings.EqualFold(wanted, flopynet.MetricType(flopynet.SDNController)):
-		latest := s.testbed.LatestNetwork()
+		latest, err := s.testbed.LatestNetwork(ctx, to)
+		if err != nil {
+			return err
+		}
 		r.respondValue(fasthttp.StatusOK, latestAnswer{Status: "success", Timestamp: latest.Timestamp, Metrics: latest})
 		return nil
 	}
