@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,12 +26,6 @@ func views() []example {
 		name: "1-fl-status", now: halfPast, prepare: func(c *conformance) { c.training() },
 	}, {
 		name: "1-fl-clients", now: halfPast, prepare: prepareClients,
-	}, {
-		name: "1-network-stats", now: "2025-06-16T10:25:00Z", prepare: func(c *conformance) { c.network(halfPast) },
-		beside: []string{"quality.simulated"}, // that the controller makes up latency and packet loss
-	}, {
-		name: "1-network-sdn", now: "2025-06-16T10:25:00Z", prepare: func(c *conformance) { c.network("2025-06-16T10:29:50Z") },
-		vary: map[string]string{"controller.openflow_version": "null"}, // which no controller tells
 	}, {
 		name: "1-policy-events", now: halfPast, target: "/policy/events?limit=10&since=2025-06-16T10:00:00Z", prepare: prepareDecisions,
 		beside: []string{"events*.details.*"}, // what else a decision has
@@ -168,84 +161,6 @@ func prepareClients(c *conformance) {
 		}
 	}
 	c.training()
-}
-
-// What the ports had received when they were first asked, and a link's capacity in bits per second: so that the rest of the document's
-// traffic, in the five minutes that it lies before, is the document's share of the capacity.
-const (
-	trafficBefore = 19_300
-	linkCapacity  = 10_836_000
-)
-
-// network polls an SDN controller with a switch, four hosts and twelve flows: when the clock says it first, and again at a later time,
-// when the traffic is the document's.
-func (c *conformance) network(later string) {
-	port := func(number int, bytes int64) string {
-		return fmt.Sprintf(`{"port_no": %d, "rx_bytes": %d, "tx_bytes": 0, "rx_packets": 1, "tx_packets": 1, "duration_sec": 100, "duration_nsec": 0}`, number, bytes)
-	}
-	flow := func(number int, address string, bytes int64) string {
-		return fmt.Sprintf(`"1_100_%d": {"datapath_id": 1, "priority": 100, "packet_count": 10, "byte_count": %d, "duration_sec": 100, "match": {"OFPMatch": {"length": 1, "type": 1,
-			"oxm_fields": [{"OXMTlv": {"field": "ipv4_dst", "mask": null, "value": %q}}]}}, "actions": [{"type": "OUTPUT", "port": 1}]}`, number, bytes, address)
-	}
-	answers := func(total, fl, control int64) map[string]string {
-		var ports, stats, hosts, flows []string
-		for number := 1; number <= 4; number++ {
-			ports = append(ports, fmt.Sprintf(`{"dpid": "0000000000000001", "port_no": "0000000%d", "hw_addr": "0a:00:00:00:00:0%d", "name": "eth%d"}`, number, number, number))
-			stats = append(stats, port(number, total/4))
-			hosts = append(hosts, fmt.Sprintf(`{"mac": "aa:00:00:00:00:0%d", "ipv4": ["192.168.100.10%d"], "ipv6": [], "port": {"dpid": "0000000000000001", "port_no": "0000000%d"}}`, number, number, number))
-		}
-		flows = append(flows, flow(1, "192.168.100.10", fl), flow(2, "192.168.100.41", control))
-		for number := 3; number <= 12; number++ {
-			flows = append(flows, flow(number, "192.168.100.20", 0))
-		}
-		list := func(texts []string) string { return "[" + strings.Join(texts, ", ") + "]" }
-		return map[string]string{
-			"/health": `{"status": "healthy"}`, "/status": `{"switches_connected": 1, "hosts_learned": 4, "links_discovered": 0, "policies_active": 1, "policy_engine_available": true}`,
-			"/v1.0/topology/switches": `[{"dpid": "0000000000000001", "ports": ` + list(ports) + "}]", "/v1.0/topology/links": "[]", "/v1.0/topology/hosts": list(hosts),
-			"/stats/port/0x1": `{"0x1": ` + list(stats) + "}", "/stats/flows": "{" + strings.Join(flows, ", ") + "}",
-			"/api/performance/metrics": `{"latency": {"average_ms": 12.5, "min_ms": 12, "max_ms": 13}, "packet_loss": 0.01, "health_score": 90}`,
-		}
-	}
-	peer := newFakePeer(c.t, answers(trafficBefore, 0, 0))
-	var moved atomic.Bool // the clock
-	var polls atomic.Int32
-	release := make(chan struct{})
-	c.t.Cleanup(func() { close(release) })
-	peer.before = func(path string) {
-		if path != "/v1.0/topology/switches" { // which each poll begins with
-			return
-		}
-		if moved.Load() {
-			polls.Add(1)
-		}
-		switch polls.Load() {
-		case 1: // it may have begun before the clock moved
-			peer.answers.Store(new(map[string]string))
-		case 2:
-			more := answers(104857600, 52428800, 1048576)
-			peer.answers.Store(&more)
-		case 3: // the second poll's figures stand
-			<-release
-		}
-	}
-	peer.Start()
-	nodes := map[string]netip.Addr{"fl-server": netip.MustParseAddr("192.168.100.10"), "sdn-controller": netip.MustParseAddr("192.168.100.41"), "openvswitch": netip.MustParseAddr("192.168.100.60")}
-	c.poll(flopynet.Options{SDNController: flopynet.PeerOptions{URL: peer.URL, Interval: 10 * time.Millisecond}, NodeIPs: nodes, LinkCapacityBps: linkCapacity})
-	seen := func(bytes int64) {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-			stats := c.server.testbed.NetworkStats()
-			if stats.Traffic.TotalBytes == bytes && stats.Topology.ActiveConnections == 4 && c.server.testbed.SDNStatus().Controller.ActiveFlows == 12 && !stats.Stale {
-				return
-			}
-			if time.Now().After(deadline) {
-				c.t.Fatalf("the network is %+v", stats)
-			}
-		}
-	}
-	seen(trafficBefore)
-	c.at(later)
-	moved.Store(true)
-	seen(104857600)
 }
 
 // prepareDecisions has the policy engine push a decision, and somebody write of a threshold that was passed.
