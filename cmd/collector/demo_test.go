@@ -217,9 +217,10 @@ func (d *demo) checkTraining(t *testing.T) {
 	if status.Stale || !slices.Contains([]string{"training", "paused", "ready"}, status.ServerStatus) || time.Since(status.LastUpdated) > patience {
 		t.Errorf("the status of a server that is well: %+v", status)
 	}
-	if series := accuracies(t, d); len(series) < inAPI.CurrentRound-1 || !slices.Contains(series, inAPI.LatestAccuracy) {
-		t.Errorf("after round %d the latest accuracy is %v, and the series has %v", inAPI.CurrentRound, inAPI.LatestAccuracy, series)
-	}
+	d.await(t, fmt.Sprintf("%d rounds and the accuracy %v in the series", inAPI.CurrentRound-1, inAPI.LatestAccuracy), func() bool {
+		series := accuracies(t, d)
+		return len(series) >= inAPI.CurrentRound-1 && slices.Contains(series, inAPI.LatestAccuracy)
+	})
 	clients := view[clientsView](t, d, "/fl/clients").Clients
 	if len(clients) < status.ActiveClients || status.ActiveClients < 1 || status.ActiveClients > 5 {
 		t.Errorf("%d clients of %d are active", status.ActiveClients, len(clients))
