@@ -151,13 +151,15 @@ func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder
 		one.gate = t.gate
 	}
 	if len(t.pollers) == 0 || t.pollers[len(t.pollers)-1].peer != p {
-		one.after = func(_ context.Context, at time.Time, err error) { t.recordUp(p, r, at, err) }
+		reported := ""
+		one.after = func(_ context.Context, at time.Time, err error) { reported = t.recordUp(p, r, at, err, reported) }
 	}
 	t.pollers = append(t.pollers, one)
 }
 
-// recordUp stores whether a peer answers, and how fast, at the time that we asked.
-func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error) {
+// recordUp stores whether a peer answers, and how fast, at the time that we asked. It logs why that fails, unless it has been
+// reported, and returns what is reported now.
+func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error, reported string) string {
 	ns := at.Truncate(time.Millisecond).UnixNano()
 	points := []point{{name: "up", time: ns}}
 	if err == nil {
@@ -166,9 +168,14 @@ func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error) {
 			points = append(points, point{name: "response_time_ms", unit: "ms", time: ns, value: float64(took) / float64(time.Millisecond)})
 		}
 	}
-	if err := r.samples(points); err != nil {
-		t.options.Logger.Warn("storing the state of a peer failed", "peer", p.name, "error", err)
+	fault := r.samples(points)
+	if fault == nil {
+		return ""
 	}
+	if fault.Error() != reported {
+		t.options.Logger.Warn("storing the state of a peer failed", "peer", p.name, "error", fault)
+	}
+	return fault.Error()
 }
 
 // recorder returns a recorder for a component.

@@ -1,7 +1,11 @@
 package flopynet
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,5 +52,30 @@ func TestWhatIsPolled(t *testing.T) {
 			}
 		}
 		testbed.Close()
+	}
+}
+
+// TestWhatCannotBeStoredIsLoggedOnce: a state that can't be stored is logged when that begins, not with each poll.
+func TestWhatCannotBeStoredIsLoggedOnce(t *testing.T) {
+	db := openEngine(t, engine.Options{MaxSeries: 1})
+	var log bytes.Buffer
+	options := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	for _, p := range []*PeerOptions{&options.FLServer, &options.PolicyEngine} {
+		p.URL = "http://127.0.0.1:1"
+	}
+	testbed, err := NewTestbed(db, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer testbed.Close()
+	for _, p := range testbed.pollers {
+		for range 3 {
+			if p.after != nil { // the first of a peer's; the one series that there may be is the first peer's
+				p.after(t.Context(), time.Now(), errors.New("it is down"))
+			}
+		}
+	}
+	if got := strings.Count(log.String(), "storing the state of a peer failed"); got != 1 || !strings.Contains(log.String(), "peer=policy_engine") {
+		t.Errorf("%d lines about it in the log:\n%s", got, &log)
 	}
 }
