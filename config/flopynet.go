@@ -21,7 +21,7 @@ type Flopynet struct {
 	NodeIPs     []string `yaml:"node_ips" api:"restart"`     // name=address, such as fl-client-1=192.168.100.101; see Nodes
 	SwitchNames []string `yaml:"switch_names" api:"restart"` // dpid=name, such as 1=core or 0x1a=edge; see Switches
 
-	LinkCapacityBps int64  `yaml:"link_capacity_bps" api:"restart"` // bits a second of a link, for its utilization; 0: not known
+	LinkCapacityBps int64  `yaml:"link_capacity_bps" api:"restart"` // bits a second of a link, in each direction; 0: not known
 	TrainingMode    string `yaml:"training_mode" api:"restart"`     // shown; changes nothing
 	CheckPolicy     bool   `yaml:"check_policy" api:"restart"`      // ask the policy engine whether metrics may be collected, at the start and with each poll of it
 	StrictPolicy    bool   `yaml:"strict_policy" api:"restart"`     // take a failure of that check for a no

@@ -42,7 +42,7 @@ func TestNetworkViews(t *testing.T) {
 			if stats.Stale || stats.ServerStatus != "" {
 				t.Errorf("%+v", stats.Freshness)
 			}
-			want := float64(rig.moved()-before) * 8 / 5 / 100_000_000 * 100
+			want := float64(rig.moved()-before) * 8 / 5 / (2 * 100_000_000 * float64(rig.ports())) * 100
 			if got := stats.Quality; got.BandwidthUtilization == nil || math.Abs(*got.BandwidthUtilization-want)/want > 1e-9 || (got.AverageLatencyMs == nil) != stock || got.Simulated == stock {
 				t.Errorf("quality %+v, want a utilization of %v", got, want)
 			}
@@ -70,6 +70,16 @@ func (rig *netRig) moved() (bytes int64) {
 		}
 	}
 	return bytes
+}
+
+// ports counts the ports of the switches, without their own.
+func (rig *netRig) ports() (count int) {
+	for _, p := range rig.sim.Ports() {
+		if p.Number != testbed.LocalPort {
+			count++
+		}
+	}
+	return count
 }
 
 // TestFreshness goes from never seen over known and away to known again, and over a restart of the collector.

@@ -39,7 +39,7 @@ type NetworkTraffic struct {
 type NetworkQuality struct {
 	AverageLatencyMs     *float64 `json:"average_latency_ms"`
 	PacketLossPercentage *float64 `json:"packet_loss_percentage"`
-	BandwidthUtilization *float64 `json:"bandwidth_utilization"` // current bits per second in percent of the configured capacity
+	BandwidthUtilization *float64 `json:"bandwidth_utilization"` // what all ports receive and send, in percent of what they could
 	Simulated            bool     `json:"simulated,omitempty"`   // latency and packet loss are the controller's, which makes them up
 }
 
@@ -163,12 +163,17 @@ func (n *network) bitsPerSecond() *float64 {
 	return n.told("bandwidth", "current_total_bps")
 }
 
+// utilization is what all ports receive and send, in percent of what they could; nil where that isn't known. The caller holds mu.
 func (n *network) utilization() *float64 {
-	capacity, current := n.testbed.options.LinkCapacityBps, n.bitsPerSecond()
+	ports := 0
+	for _, s := range n.topology.Switches {
+		ports += n.portCount(s)
+	}
+	capacity, current := 2*float64(n.testbed.options.LinkCapacityBps)*float64(ports), n.bitsPerSecond()
 	if capacity <= 0 || current == nil {
 		return nil
 	}
-	percent := *current / float64(capacity) * 100
+	percent := *current / capacity * 100
 	return &percent
 }
 

@@ -31,7 +31,7 @@ type Options struct {
 	NodeIPs map[string]netip.Addr
 	// SwitchNames are the names of switches by dpid. One without a name is ovs-<dpid>.
 	SwitchNames map[uint64]string
-	// LinkCapacityBps is what the network carries, in bits per second; 0: not known.
+	// LinkCapacityBps is what a link carries in each direction, in bits per second; 0: not known.
 	LinkCapacityBps int64
 
 	// CheckPolicy has the policy engine asked whether metrics may be collected: at the start, before anything is polled,

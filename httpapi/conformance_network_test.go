@@ -35,7 +35,7 @@ func (c *conformance) network() {
 	c.server.testbed.Close()
 	c.poll(flopynet.Options{
 		SDNController:   flopynet.PeerOptions{URL: peer.URL},
-		LinkCapacityBps: 100_000_000, NodeIPs: map[string]netip.Addr{
+		LinkCapacityBps: 12_500_000, NodeIPs: map[string]netip.Addr{
 			"fl-server": netip.MustParseAddr("192.168.100.10"), "sdn-controller": netip.MustParseAddr("192.168.100.41"), "openvswitch": netip.MustParseAddr("192.168.100.60"),
 		},
 	})

@@ -117,7 +117,7 @@ func (c demoCommand) settings() (config.Config, error) {
 	for _, interval := range []**time.Duration{&f.FLServer.Interval, &f.PolicyEngine.Interval, &f.SDNController.Interval, &f.Events.Interval} {
 		otherwise(interval, time.Second)
 	}
-	otherwise(&f.LinkCapacity, 1_000_000_000)
+	otherwise(&f.LinkCapacity, 100_000_000)
 	otherwise(&f.TrainingMode, "simulation")
 	settings, _, err := config.Load("", nil, given)
 	if err == nil && settings.TLS.On() {
