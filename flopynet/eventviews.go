@@ -2,6 +2,7 @@ package flopynet
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/flopynet/collector/engine"
@@ -21,8 +22,8 @@ type ListedEvent struct {
 	ID              uint64 `json:"id"` // grows with each event that is written
 	EventID         string `json:"event_id"`
 	Timestamp       string `json:"timestamp"`
-	SourceComponent string `json:"source_component"`
-	Component       string `json:"component"`
+	SourceComponent string `json:"source_component"` // FL_SERVER and so on, as FLOPY-NET spells its components
+	Component       string `json:"component"`        // the same
 	EventType       string `json:"event_type"`
 	EventLevel      string `json:"event_level"`
 	Level           string `json:"level"`
@@ -42,7 +43,7 @@ type EventSummary struct {
 // EventFilter selects events of any component. An empty text lets everything pass.
 type EventFilter struct {
 	From, To  int64  // [From, To), nanoseconds since the epoch
-	Component string // such as fl_server, or FL_SERVER as FLOPY-NET spells it
+	Component string // such as fl_server or FL_SERVER, which mean the same
 	Type      string
 	Level     string // in upper or lower case
 }
@@ -50,10 +51,7 @@ type EventFilter struct {
 func (f *EventFilter) query() engine.EventQuery {
 	q := engine.EventQuery{From: f.From, To: f.To, Newest: true}
 	if f.Component != "" {
-		q.Components = []string{f.Component}
-		if lower := strings.ToLower(f.Component); lower != f.Component {
-			q.Components = append(q.Components, lower)
-		}
+		q.Components = spellings(f.Component)
 	}
 	if f.Type != "" {
 		q.Types = []string{f.Type}
@@ -62,6 +60,32 @@ func (f *EventFilter) query() engine.EventQuery {
 		q.Levels = []string{spelledLevel(f.Level)}
 	}
 	return q
+}
+
+// spelledComponent is the name of a component of events as FLOPY-NET's programs spell it, which compare it as text. Of those that we
+// poll they know only the upper case; others are called as they call themselves.
+func spelledComponent(name string) string {
+	if slices.Contains(Components(), name) {
+		return strings.ToUpper(name)
+	}
+	return name
+}
+
+// spellings are the names under which events of a component may be stored.
+func spellings(name string) []string {
+	lower := strings.ToLower(name)
+	all := []string{name, lower, spelledComponent(lower)}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// spelledCounts counts under the spelled names.
+func spelledCounts(byComponent map[string]int) map[string]int {
+	counts := map[string]int{}
+	for name, n := range byComponent {
+		counts[spelledComponent(name)] += n
+	}
+	return counts
 }
 
 // spelledLevel is our name for a level as FLOPY-NET's programs may spell it.
@@ -120,8 +144,9 @@ func (t *Testbed) SummarizeEvents(ctx context.Context, filter EventFilter) (*Eve
 	if err != nil {
 		return nil, err
 	}
+	byComponent := spelledCounts(counts.ByComponent)
 	return &EventSummary{
-		ByComponent: counts.ByComponent, BySourceComponent: counts.ByComponent, ByLevel: counts.ByLevel, ByEventLevel: counts.ByLevel,
+		ByComponent: byComponent, BySourceComponent: byComponent, ByLevel: counts.ByLevel, ByEventLevel: counts.ByLevel,
 		Total: counts.Total,
 	}, nil
 }
@@ -130,8 +155,9 @@ func (t *Testbed) SummarizeEvents(ctx context.Context, filter EventFilter) (*Eve
 const maxMadeMessage = 200
 
 func listedEventOf(e *engine.Event, place engine.EventCursor) ListedEvent {
+	component := spelledComponent(e.Component)
 	listed := ListedEvent{
-		ID: place.Serial(), EventID: e.ID, Timestamp: string(timefmt.AppendTime(nil, e.Time)), SourceComponent: e.Component, Component: e.Component,
+		ID: place.Serial(), EventID: e.ID, Timestamp: string(timefmt.AppendTime(nil, e.Time)), SourceComponent: component, Component: component,
 		EventType: e.Type, EventLevel: e.Level, Level: e.Level, Message: e.Message, Details: object(e.Details),
 	}
 	if e.Details == nil {

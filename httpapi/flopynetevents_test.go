@@ -52,7 +52,10 @@ func TestFlopynetEvents(t *testing.T) {
 		"?limit=0":                           {"", 5},
 		"?limit=1000000&no_such_parameter=1": {"mine alert policy_engine/d1 fl_server/1 fl_server/0", 5},
 		"?source_component=FL_SERVER":        {"mine fl_server/1 fl_server/0", 3},
-		"?component=fl_server":               {"fl_server/1 fl_server/0", 2},
+		"?component=fl_server":               {"mine fl_server/1 fl_server/0", 3},
+		"?component=Fl_Server":               {"mine fl_server/1 fl_server/0", 3},
+		"?component=POLICY_ENGINE":           {"policy_engine/d1", 1},
+		"?component=COLLECTOR":               {"alert", 1},
 		"?source_component=collector&component=fl_server": {"alert", 1},
 		"?event_level=WARNING":                            {"policy_engine/d1", 1},
 		"?level=warn":                                     {"policy_engine/d1", 1},
@@ -75,7 +78,7 @@ func TestFlopynetEvents(t *testing.T) {
 	one := ts.getJSON("/api/events/?offset=3&limit=1")["events"].([]any)[0].(map[string]any)
 	delete(one, "id")
 	if diff := cmp.Diff(map[string]any{
-		"event_id": "fl_server/1", "timestamp": "2024-01-15T12:00:00Z", "source_component": "fl_server", "component": "fl_server", "event_type": "ROUND_COMPLETED",
+		"event_id": "fl_server/1", "timestamp": "2024-01-15T12:00:00Z", "source_component": "FL_SERVER", "component": "FL_SERVER", "event_type": "ROUND_COMPLETED",
 		"event_level": "info", "level": "info", "message": `ROUND_COMPLETED: {"round":1}`, "details": map[string]any{"round": 1.0},
 	}, one); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -128,11 +131,11 @@ func TestFlopynetEventSummaryAndData(t *testing.T) {
 		t.Errorf("no events are %s", got)
 	}
 	ts.writeMixedEvents()
-	const all = `{"FL_SERVER":1,"collector":1,"fl_server":2,"policy_engine":1}`
+	const all = `{"FL_SERVER":3,"POLICY_ENGINE":1,"collector":1}`
 	const levels = `{"debug":1,"error":1,"info":2,"warning":1}`
 	for params, want := range map[string]string{
 		"":                  `{"by_component":` + all + `,"by_source_component":` + all + `,"by_level":` + levels + `,"by_event_level":` + levels + `,"total":5}`,
-		"?event_level=INFO": `{"by_component":{"fl_server":2},"by_source_component":{"fl_server":2},"by_level":{"info":2},"by_event_level":{"info":2},"total":2}`,
+		"?event_level=INFO": `{"by_component":{"FL_SERVER":2},"by_source_component":{"FL_SERVER":2},"by_level":{"info":2},"by_event_level":{"info":2},"total":2}`,
 	} {
 		if got := strings.TrimSpace(string(ts.get("/api/events/summary" + params).body)); got != want {
 			t.Errorf("%s: %s, want %s", params, got, want)
