@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/flopynet/collector/engine"
 )
@@ -90,7 +91,7 @@ type sighting struct {
 func sightingIn(context object, at int64, allowed bool) sighting {
 	var fields sightingContext
 	_ = json.Unmarshal(context.orEmpty(), &fields) // its fields never fail
-	if clientKey(string(fields.ClientID)) == "" || len(fields.ClientID) > maxClientIDBytes {
+	if clientKey(string(fields.ClientID)) == "" || len(fields.ClientID) > maxClientIDBytes || strings.ContainsFunc(string(fields.ClientID), unicode.IsControl) {
 		return sighting{}
 	}
 	s := sighting{id: string(fields.ClientID), at: at}

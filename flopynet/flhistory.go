@@ -19,7 +19,7 @@ type RoundsQuery struct {
 	MaxAccuracy  *float64
 	Descending   bool // the newest first; trainings likewise
 	Offset       int  // how many of those that match to leave out
-	Limit        int  // most rounds in the answer
+	Limit        int  // most rounds in the answer; there are fewer when they are large
 	WithMetrics  bool // raw_metrics too
 	WithoutParts bool // no durations and sizes either
 }
@@ -105,7 +105,12 @@ type roundReader struct {
 
 	rank     int
 	isNewest bool
+	size     int // of the rounds in the answer, as they are kept; in bytes
 }
+
+// maxRoundsBytes is what the rounds of an answer take, as they are kept, until no more are added. Those that are left out count as
+// ones behind the limit.
+const maxRoundsBytes = 32 << 20
 
 // read reads the rounds of a training. Those that can only be counted aren't decoded.
 func (r *roundReader) read(t *training) error {
@@ -120,7 +125,7 @@ func (r *roundReader) read(t *training) error {
 	filters := q.MinAccuracy != nil || q.MaxAccuracy != nil || q.FromTime != 0 || q.ToTime != 0
 	states := engine.StateRange{Kind: roundKind, From: roundName(t.Ordinal, from), To: roundName(t.Ordinal, to+1), Newest: q.Descending}
 	return r.db.ReadStates(states, func(name string, value []byte) error {
-		inPage := r.answer.Total >= q.Offset && len(r.answer.Rounds) < q.Limit
+		inPage := r.answer.Total >= q.Offset && len(r.answer.Rounds) < q.Limit && r.size < maxRoundsBytes
 		if !filters && !inPage {
 			r.answer.Total++
 			return nil
@@ -134,7 +139,7 @@ func (r *roundReader) read(t *training) error {
 		}
 		r.answer.Total++
 		if inPage {
-			r.answer.Rounds = append(r.answer.Rounds, r.round(one))
+			r.answer.Rounds, r.size = append(r.answer.Rounds, r.round(one)), r.size+len(value)
 		}
 		return nil
 	})

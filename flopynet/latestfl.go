@@ -19,8 +19,8 @@ type LatestFL struct {
 	TrainingActive   bool    `json:"training_active"`
 	TrainingComplete bool    `json:"training_complete"`
 	TrainingDuration float64 `json:"training_duration"` // in seconds, of the last round
-	LastUpdate       string  `json:"last_update"`
-	Stale            bool    `json:"stale,omitempty"` // the values are the last known ones
+	LastUpdate       string  `json:"last_update"`       // when the values were told
+	Stale            bool    `json:"stale,omitempty"`   // the values are the last known ones
 	ServerStatus     string  `json:"server_status"`
 
 	RawMetrics map[string]any `json:"raw_metrics"` // the newest value of each metric of the FL server
@@ -54,6 +54,9 @@ func (t *Testbed) LatestFL(ctx context.Context, to int64) (*LatestFL, error) {
 		l.TrainingDuration, l.ClientsTotal = row.number("training_duration"), int(row.number("clients"))
 	}
 	l.LastUpdate, l.ClientsTotal = l.Timestamp, max(l.ClientsTotal, l.ClientsConnected)
+	if m.Stale { // that it doesn't answer was measured later
+		l.LastUpdate = string(timefmt.AppendTime(nil, int64(m.Timestamp)))
+	}
 	return l, nil
 }
 

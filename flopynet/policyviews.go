@@ -114,8 +114,11 @@ type DecisionQuery struct {
 	Limit     int    // most decisions in the answer
 }
 
+// maxDecisionBytes is what the decisions of an answer take, about, until no more are added.
+const maxDecisionBytes = 32 << 20
+
 // Decisions returns the newest decisions that match, each as the policy engine told it, and under the keys that FLOPY-NET's
-// dashboard has for them as well.
+// dashboard has for them as well. There are fewer than the limit when they are large.
 func (t *Testbed) Decisions(ctx context.Context, q DecisionQuery) ([]json.RawMessage, error) {
 	query := policyEventQuery(q.From, q.To)
 	if q.PolicyID != "" || q.Component != "" {
@@ -126,15 +129,16 @@ func (t *Testbed) Decisions(ctx context.Context, q DecisionQuery) ([]json.RawMes
 	} else if q.Allowed != nil {
 		query.Types = []string{PolicyViolation}
 	}
-	found := []json.RawMessage{}
-	for len(found) < q.Limit { // what is large comes in parts
+	found, size := []json.RawMessage{}, 0
+	for len(found) < q.Limit && size < maxDecisionBytes { // what is large comes in parts
 		query.Limit = q.Limit - len(found)
 		result, err := t.db.Events(ctx, query)
 		if err != nil {
 			return nil, err
 		}
 		for i := range result.Events {
-			found = append(found, decisionView(&result.Events[i]))
+			view := decisionView(&result.Events[i])
+			found, size = append(found, view), size+len(view)
 		}
 		if !result.More {
 			break

@@ -30,9 +30,8 @@ func flopynetEventRoutes() []route {
 // flopynetEventParams are those that choose events.
 func flopynetEventParams(more ...string) paramSet {
 	known := paramSet{
-		"start_time": false, "end_time": false, "source_component": false, "component": false, "event_type": false, "event_level": false, "level": false,
-		"limit": false,
-	}
+		"source_component": false, "component": false, "event_type": false, "event_level": false, "level": false, "limit": false,
+	}.withRange()
 	for _, name := range more {
 		known[name] = false
 	}
@@ -125,9 +124,7 @@ func (s *Server) getFlopynetEventData(r *request) error {
 
 // getFlopynetDecisions answers GET /api/policy/decisions.
 func (s *Server) getFlopynetDecisions(r *request) error {
-	p, err := knownParams(r.http.QueryArgs(), paramSet{
-		"start_time": false, "end_time": false, "policy_id": false, "component": false, "result": false, "limit": false,
-	})
+	p, err := knownParams(r.http.QueryArgs(), paramSet{"policy_id": false, "component": false, "result": false, "limit": false}.withRange())
 	if err != nil {
 		return err
 	}
@@ -168,17 +165,20 @@ func (p params) eventFilter(now int64) (filter flopynet.EventFilter, err error) 
 	return filter, err
 }
 
-// closedRange reads start_time and end_time, both of which belong to the range, and returns it as [from, to). An end that isn't
-// given is open.
+// closedRange reads the ends of a range, both of which belong to it, and returns it as [from, to). An end that isn't given is open.
 func (p params) closedRange(now int64) (from, to int64, err error) {
 	from, to = model.MinTime, model.MaxTime
-	if p.get("start_time") != "" {
-		if from, err = p.time("start_time", now); err != nil {
+	fromName, toName, err := p.rangeEnds()
+	if err != nil {
+		return 0, 0, err
+	}
+	if fromName != "" {
+		if from, err = p.time(fromName, now); err != nil {
 			return 0, 0, err
 		}
 	}
-	if p.get("end_time") != "" {
-		if to, err = p.time("end_time", now); err != nil {
+	if toName != "" {
+		if to, err = p.time(toName, now); err != nil {
 			return 0, 0, err
 		}
 		to = min(to, model.MaxTime-1) + 1

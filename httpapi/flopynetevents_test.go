@@ -65,6 +65,7 @@ func TestFlopynetEvents(t *testing.T) {
 		"?end_time=2024-01-15T12:00:01Z":                  {"policy_engine/d1 fl_server/1 fl_server/0", 3},
 		"?start_time=1705320001&end_time=1705320001":      {"policy_engine/d1", 1},
 		"?start_time=2024-01-16":                          {"", 0},
+		"?start=2024-01-15T12:00:01Z&end=1705320001":      {"policy_engine/d1", 1}, // as the dashboard's get_system_events calls them
 	} {
 		answer := ts.getJSON("/api/events" + params)
 		ids := []string{}
@@ -83,7 +84,7 @@ func TestFlopynetEvents(t *testing.T) {
 	}, one); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	for _, params := range []string{"limit=x", "limit=-1", "offset=-1", "offset=1.5", "since_id=abc", "since_id=-1", "start_time=soon", "end_time=soon"} {
+	for _, params := range []string{"limit=x", "limit=-1", "offset=-1", "offset=1.5", "since_id=abc", "since_id=-1", "start_time=soon", "end_time=soon", "start=soon", "start=1&start_time=1"} {
 		ts.get("/api/events?"+params).wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	}
 	ts.get("/api/v1/api/events").wantError(t, http.StatusNotFound, "RESOURCE_NOT_FOUND")

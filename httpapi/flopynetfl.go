@@ -44,9 +44,6 @@ func (p params) clamped(name string, low, high, fallback int) (int, error) {
 	return int(min(n, int64(high))), nil
 }
 
-// isTrue reads a boolean as Python's clients spell it: all but true is false.
-func (p params) isTrue(name string) bool { return strings.EqualFold(p.get(name), "true") }
-
 // decimal reads a number, nil if it was not given.
 func (p params) decimal(name string) (*float64, error) {
 	text := p.get(name)
@@ -54,7 +51,7 @@ func (p params) decimal(name string) (*float64, error) {
 		return nil, nil
 	}
 	value, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(value) {
+	if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
 		return nil, invalidParameter(name, text, "use a number")
 	}
 	return &value, nil
@@ -145,7 +142,9 @@ func (s *Server) getFLMetrics(r *request) error {
 	if err := p.roundTimes(r.received.UnixNano(), &q); err != nil {
 		return err
 	}
-	q.WithMetrics = p.isTrue("include_raw")
+	if q.WithMetrics, err = p.spokenBoolean("include_raw", false); err != nil {
+		return err
+	}
 	answer, err := s.testbed.FLMetrics(q)
 	if err != nil {
 		return err

@@ -157,18 +157,20 @@ func TestFLParameters(t *testing.T) {
 	ts := startServer(t, Options{})
 	for _, query := range []string{
 		"?limit=x", "?limit=0", "?limit=-1", "?min_round=x", "?max_round=1.5", "?start_time=yesterday", "?start_time=2024-01-02&end_time=2024-01-01", "?training=0", "?training=first",
-		"?limit=99999999999999999999",
+		"?limit=99999999999999999999", "?include_raw=maybe",
 	} {
 		ts.get("/api/metrics/fl"+query).wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	}
 	for _, query := range []string{
 		"?limit=x", "?offset=-1", "?start_round=x", "?end_round=x", "?min_accuracy=high", "?max_accuracy=NaN", "?format=xml", "?sort_order=up", "?source=mars",
-		"?since_round=x", "?since_timestamp=x", "?training=-1",
+		"?since_round=x", "?since_timestamp=x", "?training=-1", "?min_accuracy=Infinity", "?max_accuracy=-inf", "?include_stats=maybe", "?include_charts=2", "?polling_mode=on",
 	} {
 		ts.get("/api/metrics/fl/rounds"+query).wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	}
 	ts.get("/api/metrics/fl/summary?limit=x").wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	ts.get("/api/metrics/fl/chart-data?limit=x").wantError(t, http.StatusBadRequest, "INVALID_QUERY")
+	ts.get("/api/metrics/fl/chart-data?include_details=maybe").wantError(t, http.StatusBadRequest, "INVALID_QUERY")
+	ts.get("/api/network/topology?include_metrics=maybe").wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	ts.get("/fl/status?x=1").wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	got := answerOf(t, ts, "/api/metrics/fl/rounds?limit=1000000&SORT=1&sort_order=DESC&limit=3&since_round=&unknown=1")
 	if got["pagination"].(map[string]any)["limit"] != 10000.0 || got["filters"].(map[string]any)["sort_order"] != "desc" {

@@ -26,6 +26,9 @@ func TestLatestTraining(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := latest("error")
+	if told := ts.getJSON("/fl/status")["last_updated"]; down["last_update"] != told {
+		t.Errorf("what was told at %v is said to be of %v", told, down["last_update"])
+	}
 	if down["stale"] != true || down["server_status"] != "unreachable" || down["accuracy"] != last.Accuracy || down["round"] != float64(last.Number) {
 		t.Errorf("while it is down: %v", down)
 	}

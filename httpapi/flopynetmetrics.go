@@ -88,9 +88,9 @@ func historyRange(p params, now int64) (from, to int64, err error) {
 	}
 	from, to, err = p.timeRange(now)
 	if fromName == "" {
-		from = 0
+		return 0, to, err
 	}
-	return from, to, err
+	return max(from, 1), to, err // the epoch's begin is no open one
 }
 
 // spokenBoolean reads true or false in any of the spellings that Python's programs have for them.

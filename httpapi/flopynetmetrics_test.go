@@ -38,6 +38,7 @@ func TestHistoryRows(t *testing.T) {
 		"type=fl_round_1":                              `"count":0,"offset":0,"limit":100,"total":0,"interval_seconds":5,"metrics":[]`,
 		"start=2024-01-15T10:00:05&end=2024-01-16":     `"count":2,"offset":0,"limit":100,"total":2,"interval_seconds":5,"metrics":[` + last + "," + network + "]",
 		"end_time=2024-01-15T10:00:05":                 `"count":1,"offset":0,"limit":100,"total":1,"interval_seconds":5,"metrics":[` + first + "]",
+		"start=0&end=2025-01-16&limit=0":               `"count":0,"offset":0,"limit":0,"total":2,"interval_seconds":86850,"metrics":[]`, // not the last day alone
 		"start=2024-01-15&end=2024-01-16&limit=0":      `"count":0,"offset":0,"limit":0,"total":3,"interval_seconds":5,"metrics":[]`,
 		"start=2023-01-15&end=2024-01-16&type=nowhere": `"count":0,"offset":0,"limit":100,"total":0,"interval_seconds":1585,"metrics":[]`,
 	} {

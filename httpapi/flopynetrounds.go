@@ -31,8 +31,13 @@ func roundsParams() paramSet {
 
 func parseRounds(p params, now int64) (*roundsRequest, error) {
 	req := &roundsRequest{
-		format: "detailed", order: "asc", source: "both", withStats: p.isTrue("include_stats"), withChart: p.isTrue("include_charts"),
-		polling: p.isTrue("polling_mode"),
+		format: "detailed", order: "asc", source: "both",
+	}
+	for name, into := range map[string]*bool{"include_stats": &req.withStats, "include_charts": &req.withChart, "polling_mode": &req.polling} {
+		var err error
+		if *into, err = p.spokenBoolean(name, false); err != nil {
+			return nil, err
+		}
 	}
 	q := &req.query
 	for _, word := range []struct {
@@ -228,7 +233,11 @@ func (s *Server) getFLChart(r *request) error {
 	if err != nil {
 		return err
 	}
-	q := flopynet.RoundsQuery{WithoutParts: !p.isTrue("include_details"), WithMetrics: true}
+	details, err := p.spokenBoolean("include_details", false)
+	if err != nil {
+		return err
+	}
+	q := flopynet.RoundsQuery{WithoutParts: !details, WithMetrics: true}
 	if q.Limit, err = p.clamped("limit", 1, maxFLRounds, defaultFLRounds); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (s *Server) getTopology(r *request) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := p.oneOf("include_metrics", "true", "false")
+	metrics, err := p.spokenBoolean("include_metrics", true)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *Server) getTopology(r *request) error {
 		r.respondValue(fasthttp.StatusOK, s.testbed.TopologySummary())
 		return nil
 	}
-	r.respondValue(fasthttp.StatusOK, s.testbed.Topology(source == "gns3", metrics != "false"))
+	r.respondValue(fasthttp.StatusOK, s.testbed.Topology(source == "gns3", metrics))
 	return nil
 }
 
