@@ -145,11 +145,13 @@ func TestNothingIsPolledBeforeTheGateIsAsked(t *testing.T) {
 	}
 }
 
-// TestGateWithoutAnEngine: there is nobody to ask, which is a no only if the check is strict.
+// TestGateWithoutAnEngine: there is nobody to ask, which is a no only if the check is strict, and nothing to complain of if it isn't.
 func TestGateWithoutAnEngine(t *testing.T) {
 	for _, strict := range []bool{false, true} {
+		logged := &strings.Builder{}
 		bed, err := NewTestbed(openEngine(t, engine.Options{}), Options{
 			SDNController: PeerOptions{URL: "http://127.0.0.1:1"}, CheckPolicy: true, StrictPolicy: strict,
+			Logger: slog.New(slog.NewTextHandler(logged, nil)),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -158,6 +160,9 @@ func TestGateWithoutAnEngine(t *testing.T) {
 		bed.gate.wait(context.Background()) // it is known at once
 		if state := bed.Peer(SDNController); (state.Error != "") != strict || strict && !strings.Contains(state.Error, "no policy engine to ask") {
 			t.Errorf("strict %v: %+v", strict, state)
+		}
+		if (logged.String() != "") != strict {
+			t.Errorf("strict %v: the log is %q", strict, logged)
 		}
 	}
 }

@@ -54,8 +54,8 @@ func (h *health) answered(took time.Duration) {
 	h.response = max(took, 1) // the clock may stand still
 }
 
-// note notes the outcome of a poll and returns what it was before, and how many failures there are in a row now.
-func (h *health) note(poll string, at time.Time, err error) (before error, failures int) {
+// note notes the outcome of a poll and returns how many failures there are in a row now.
+func (h *health) note(poll string, at time.Time, err error) (failures int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	p := h.polls[poll]
@@ -63,8 +63,7 @@ func (h *health) note(poll string, at time.Time, err error) (before error, failu
 		p = &pollHealth{since: at}
 		h.polls[poll] = p
 	}
-	before = p.err
-	if (before == nil) != (err == nil) {
+	if (p.err == nil) != (err == nil) {
 		p.since = at
 	}
 	p.err, p.lastCheck = err, at
@@ -73,7 +72,7 @@ func (h *health) note(poll string, at time.Time, err error) (before error, failu
 	} else {
 		p.failures++
 	}
-	return before, p.failures
+	return p.failures
 }
 
 // status sums up. What fails and since when comes from the poller that has been failing longest.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -37,25 +38,43 @@ type peer struct {
 	http    *http.Client
 	now     func() time.Time
 	health  health
+
+	node   netip.Addr                                      // of the node that has the URL's host as its name; invalid: there is none
+	lookup func(context.Context, string) ([]string, error) // of a host's name
 }
 
-// newPeer makes a peer. The URL must be absolute.
-func newPeer(name string, o PeerOptions, now func() time.Time) (*peer, error) {
+// newPeer makes a peer. The URL must be absolute. Its host may be the name of one of the nodes.
+func newPeer(name string, o PeerOptions, nodes map[string]netip.Addr, now func() time.Time) (*peer, error) {
 	base, err := url.Parse(strings.TrimSuffix(o.URL, "/"))
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		return nil, fmt.Errorf("the address of %s is %q; it must be a URL such as http://192.168.100.10:8081", name, o.URL)
 	}
+	p := &peer{name: name, base: base, timeout: o.Timeout, now: now, node: nodes[strings.ToLower(base.Hostname())], lookup: net.DefaultResolver.LookupHost}
 	transport := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            p.dial,
 		MaxIdleConns:           4,
 		MaxIdleConnsPerHost:    4,
 		IdleConnTimeout:        2 * time.Minute,
 		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect }}
-	p := &peer{name: name, base: base, timeout: o.Timeout, http: client, now: now}
+	p.http = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return errRedirect }}
 	p.health.init(name, base.String())
 	return p, nil
+}
+
+// dial connects to the peer: to its node's address if nobody knows its name. FLOPY-NET's templates for GNS3 name the policy
+// engine, in a network without a name server.
+func (p *peer) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.node.IsValid() {
+		looking, cancel := context.WithTimeout(ctx, p.timeout/2) // which leaves time to ask
+		_, err := p.lookup(looking, p.base.Hostname())
+		cancel()
+		if _, port, split := net.SplitHostPort(address); err != nil && split == nil {
+			address = net.JoinHostPort(p.node.String(), port)
+		}
+	}
+	dialer := net.Dialer{Timeout: p.timeout, KeepAlive: 30 * time.Second}
+	return dialer.DialContext(ctx, network, address)
 }
 
 // errRedirect: a component that was told by its address has no business to send us elsewhere.
@@ -76,6 +95,13 @@ func (e *statusError) Error() string {
 		text += ": " + strconv.Quote(e.body)
 	}
 	return text
+}
+
+// isUnreachable reports whether an error says that asking for something else is of no use now: no connection comes about, or
+// the peer hangs.
+func isUnreachable(err error) bool {
+	failed, ok := errors.AsType[*net.OpError](err)
+	return ok && failed.Op == "dial" || errors.Is(err, errNoAnswer)
 }
 
 // isNotThere reports whether a peer answered that it has no such path.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,7 @@ func peerOf(t *testing.T, timeout time.Duration, handler http.HandlerFunc) *peer
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	p, err := newPeer(FLServer, PeerOptions{URL: server.URL, Timeout: timeout}, time.Now)
+	p, err := newPeer(FLServer, PeerOptions{URL: server.URL, Timeout: timeout}, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +99,7 @@ func TestCheckTakesAPeerWithoutHealthForWell(t *testing.T) {
 
 func TestNewPeerRefuses(t *testing.T) {
 	for _, address := range []string{"fl-server:8081", "ftp://fl-server", "http://", "/x", "http://a b"} {
-		if _, err := newPeer(FLServer, PeerOptions{URL: address}, time.Now); err == nil || !strings.Contains(err.Error(), "fl_server") {
+		if _, err := newPeer(FLServer, PeerOptions{URL: address}, nil, time.Now); err == nil || !strings.Contains(err.Error(), "fl_server") {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -221,6 +222,73 @@ func TestPartsOfAPoll(t *testing.T) {
 	err := errorsOf(t.Context(), part("a", nil), part("b", errors.New("broken")), part("c", fmt.Errorf("GET /x: %w", errNoAnswer)), part("d", nil))
 	if ran != "abc" || !errors.Is(err, errNoAnswer) || !strings.Contains(err.Error(), "broken") {
 		t.Errorf("ran %s, %v", ran, err)
+	}
+	gone := peerOf(t, time.Minute, http.NotFound)
+	gone.base.Host = "127.0.0.1:1"
+	if err = errorsOf(t.Context(), gone.check, gone.check); err == nil || strings.Count(err.Error(), "refused") != 1 {
+		t.Errorf("where nobody listens: %v", err)
+	}
+}
+
+// TestFailuresAreLoggedOnce: when they begin and end, and if they are others each time, every ten minutes.
+func TestFailuresAreLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	var outcome error
+	one := poller{peer: peerOf(t, time.Minute, http.NotFound), name: "state", interval: time.Second, now: time.Now,
+		logger: slog.New(slog.NewTextHandler(&log, nil)), poll: func(context.Context) error { return outcome }}
+	lines := func() int { return strings.Count(log.String(), "\n") }
+	for second := range 20 * 60 {
+		outcome = fmt.Errorf("noise %d", second)
+		one.once(t.Context(), noon.Add(time.Duration(second)*time.Second))
+	}
+	if lines() != 2 || one.peer.health.status().Error != outcome.Error() {
+		t.Errorf("twenty minutes of noise: %s", log.String())
+	}
+	outcome = nil
+	for range 3 {
+		one.once(t.Context(), noon.Add(time.Hour))
+	}
+	outcome = errors.New("broken")
+	for hour := range 3 {
+		one.once(t.Context(), noon.Add(time.Duration(hour+1)*time.Hour))
+	}
+	if lines() != 4 || !strings.HasSuffix(log.String(), "error=broken\n") {
+		t.Errorf("then well, then always the same: %s", log.String())
+	}
+}
+
+// TestNodesName: a peer whose name is a node's is found at the node's address if nobody else knows the name.
+func TestNodesName(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "%q", r.Host) }))
+	t.Cleanup(server.Close)
+	at := netip.MustParseAddrPort(strings.TrimPrefix(server.URL, "http://"))
+	unknown := errors.New("no such host")
+	for _, row := range []struct {
+		host, node string
+		unknown    error
+		found      bool
+	}{
+		{"Policy-Engine.invalid", "policy-engine.invalid", unknown, true},
+		{"localhost", "localhost", nil, true}, // and not at the node's address, which is asked there in vain
+		{"policy-engine.invalid", "another", unknown, false},
+	} {
+		nodes := map[string]netip.Addr{row.node: at.Addr()}
+		if row.unknown == nil {
+			nodes[row.node] = netip.MustParseAddr("127.99.99.99")
+		}
+		p, err := newPeer(PolicyEngine, PeerOptions{URL: fmt.Sprintf("http://%s:%d", row.host, at.Port()), Timeout: time.Minute}, nodes, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.close)
+		p.lookup = func(context.Context, string) ([]string, error) { return nil, row.unknown }
+		var host string
+		if err := p.get(t.Context(), "/health", nil, maxAnswerBytes, &host); (err == nil) != row.found {
+			t.Errorf("%+v: %v", row, err)
+		}
+		if want := fmt.Sprintf("%s:%d", row.host, at.Port()); row.found && host != want {
+			t.Errorf("%+v: it was asked as %s", row, host)
+		}
 	}
 }
 

@@ -28,6 +28,9 @@ type poller struct {
 
 	unstored string // why what was told last can't be stored; "": it can
 
+	reported   string // the failure that was logged last; "": it works, as far as the log says
+	reportedAt time.Time
+
 	// after is told of each poll, good or bad.
 	after func(ctx context.Context, at time.Time, err error)
 }
@@ -63,8 +66,8 @@ func (p *poller) once(ctx context.Context, at time.Time) int {
 	}
 	theirs, ours := faults(err)
 	p.reportStore(ours)
-	before, failures := p.peer.health.note(p.name, at, theirs)
-	p.report(before, theirs)
+	failures := p.peer.health.note(p.name, at, theirs)
+	p.report(at, theirs)
 	if p.after != nil {
 		p.after(ctx, at, theirs)
 	}
@@ -120,25 +123,32 @@ func (p *poller) delay(failures int, took time.Duration) time.Duration {
 	return wait/2 + rand.N(wait/2+1)
 }
 
+// reportEvery is the least time between two changes of a failure that are logged: a peer that answers noise fails in
+// another way each time. The state of the peer has the present one.
+const reportEvery = 10 * time.Minute
+
 // report logs failures when they begin, change and end: not each time.
-func (p *poller) report(before, err error) {
+func (p *poller) report(at time.Time, err error) {
 	attributes := []any{"peer", p.peer.name, "url", p.peer.base.Redacted(), "poll", p.name}
 	switch {
-	case err != nil && (before == nil || before.Error() != err.Error()):
-		p.logger.Warn("polling failed; it is tried again and again", append(attributes, "error", err)...)
-	case err == nil && before != nil:
+	case err == nil && p.reported != "":
+		p.reported = ""
 		p.logger.Info("polling works again", attributes...)
+	case err != nil && (p.reported == "" || p.reported != err.Error() && at.Sub(p.reportedAt) >= reportEvery):
+		p.reported, p.reportedAt = err.Error(), at
+		p.logger.Warn("polling failed; it is tried again and again", append(attributes, "error", err)...)
 	}
 }
 
 // errorsOf runs the parts of a poll, each though others fail, and joins their errors: one endpoint that is broken doesn't
-// hide what the others tell. The parts after one that didn't answer in time are left out: the peer hangs, and each would take as long again.
+// hide what the others tell. The parts after one that found the peer out of reach are left out: they would take as long again, and say
+// the same.
 func errorsOf(ctx context.Context, parts ...func(context.Context) error) error {
 	var all error
 	for _, part := range parts {
 		err := part(ctx)
 		all = errors.Join(all, err)
-		if errors.Is(err, errNoAnswer) || ctx.Err() != nil {
+		if isUnreachable(err) || ctx.Err() != nil {
 			break
 		}
 	}

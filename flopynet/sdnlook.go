@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -237,12 +236,6 @@ func eachSwitch(ctx context.Context, switches []datapathID, do func(datapathID) 
 		}
 	}
 	return all
-}
-
-// isUnreachable reports whether an error says that asking for something else is of no use: the peer can't be reached, or hangs.
-func isUnreachable(err error) bool {
-	_, network := errors.AsType[*net.OpError](err)
-	return network || errors.Is(err, errNoAnswer)
 }
 
 // flowSources are the paths that tell of flows, of all switches or of each.

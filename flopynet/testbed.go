@@ -27,7 +27,8 @@ type Options struct {
 	// negative: they are not asked for.
 	EventInterval time.Duration
 
-	// NodeIPs are the addresses of the testbed's machines by name: fl-server, fl-client-1, sdn-controller, openvswitch and so on.
+	// NodeIPs are the addresses of the testbed's machines by name: fl-server, fl-client-1, sdn-controller, openvswitch and so on. A
+	// component whose URL has such a name is asked there if the name isn't known otherwise.
 	NodeIPs map[string]netip.Addr
 	// SwitchNames are the names of switches by dpid. One without a name is ovs-<dpid>.
 	SwitchNames map[uint64]string
@@ -110,7 +111,7 @@ func NewTestbed(db *engine.DB, options Options) (*Testbed, error) {
 		if one.options.URL == "" || one.options.Interval < 0 && !asksGate && (one.name == SDNController || t.options.EventInterval < 0) {
 			continue
 		}
-		p, err := newPeer(one.name, one.options, t.options.Now)
+		p, err := newPeer(one.name, one.options, t.options.NodeIPs, t.options.Now)
 		if err != nil {
 			return nil, err
 		}
