@@ -154,11 +154,7 @@ func (c *FLClient) status(p *progress, now int64, patience time.Duration) string
 
 // clientPatience is how long a client may be silent.
 func (t *Testbed) clientPatience() time.Duration {
-	newest, ok := t.fl.rounds.newest()
-	if !ok {
-		return clientPatience
-	}
-	last, err := t.fl.rounds.get(newest.Ordinal, newest.Last)
+	last, err := t.newestRound()
 	if err != nil || last == nil || !last.TrainingDuration.known {
 		return clientPatience
 	}

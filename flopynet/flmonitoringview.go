@@ -12,7 +12,7 @@ type FLMonitoring struct {
 	TrainingPaused      bool    `json:"training_paused"`
 	CurrentRound        int     `json:"current_round"`
 	MaxRounds           *int    `json:"max_rounds"`
-	LatestAccuracy      float64 `json:"latest_accuracy"` // of the newest round
+	LatestAccuracy      float64 `json:"latest_accuracy"` // of the newest round, whichever of the server's answers told it
 	LatestLoss          float64 `json:"latest_loss"`
 	ConnectedClients    int     `json:"connected_clients"`
 	TrainingComplete    bool    `json:"training_complete"`
@@ -31,7 +31,7 @@ type FLMonitoring struct {
 // FLMonitoring tells how the training does.
 func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 	p, status, metrics := t.fl.progress(), t.FLStatus(), t.fl.metrics()
-	newest, err := t.FLRounds(RoundsQuery{Descending: true, Limit: 1})
+	newest, err := t.newestRound()
 	if err != nil {
 		return FLMonitoring{}, err
 	}
@@ -43,8 +43,8 @@ func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 	if p.max > 0 {
 		m.MaxRounds = &p.max
 	}
-	if len(newest.Rounds) > 0 {
-		last := &newest.Rounds[0]
+	if newest != nil {
+		last := (&roundReader{}).round(newest)
 		m.LatestAccuracy, m.LatestLoss, m.Missing = last.Accuracy, last.Loss, last.Missing
 		if m.ModelSizeMB == 0 {
 			m.ModelSizeMB = last.ModelSizeMB
@@ -53,10 +53,13 @@ func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 			m.Timestamp, m.CurrentRound = last.Timestamp, last.Round
 		}
 	}
+	if metrics.LastAccuracy.known && (newest == nil || metrics.CurrentRound.integer() != newest.number) {
+		m.LatestAccuracy, m.LatestLoss, m.Missing = metrics.LastAccuracy.value, metrics.LastLoss.value, nil // the server has no table, or we can't store it
+	}
 	switch {
 	case p.fresh:
 		m.DataSource = FLServer
-	case p.at != 0 || len(newest.Rounds) > 0:
+	case p.at != 0 || newest != nil:
 		m.DataSource = "collector_storage"
 	default:
 		m.DataSource = "none"

@@ -69,6 +69,35 @@ func TestTheStatesOfATraining(t *testing.T) {
 	}
 }
 
+// TestTheAccuracyWithoutRounds is the one that the server's metrics tell, where it has no table of rounds or is further on than
+// what we have of it.
+func TestTheAccuracyWithoutRounds(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	answers := flAnswers{
+		"/status":  `{"server_status":"training","current_round":7,"max_rounds":10,"training_active":true}`,
+		"/metrics": `{"current_round":7,"last_round_accuracy":0.7,"last_round_loss":0.3}`,
+	}
+	bed := flTestbed(t, db, answers, func() time.Time { return noon })
+	for _, step := range []struct {
+		rounds         string
+		accuracy, loss float64
+		missing        int
+	}{
+		{"", 0.7, 0.3, 0},
+		{`{"round":6,"timestamp":"2024-01-15T12:00:06","accuracy":0.6,"loss":0.4}`, 0.7, 0.3, 0},
+		{`{"round":7,"timestamp":"2024-01-15T12:00:07","accuracy":0.75,"loss":0.25}`, 0.75, 0.25, 3}, // its clients, duration and size
+	} {
+		answers["/rounds"] = `{"rounds":[` + step.rounds + `]}`
+		if err := bed.fl.poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m, err := bed.FLMonitoring()
+		if err != nil || m.LatestAccuracy != step.accuracy || m.LatestLoss != step.loss || len(m.Missing) != step.missing {
+			t.Errorf("with %s: %+v, %v", step.rounds, m, err)
+		}
+	}
+}
+
 // TestFLRoundsAgainstAModel asks at random for rounds of three trainings.
 func TestFLRoundsAgainstAModel(t *testing.T) {
 	db := openEngine(t, engine.Options{})

@@ -143,6 +143,15 @@ func (f *flRounds) newest() (training, bool) {
 	return f.trainings[len(f.trainings)-1], true
 }
 
+// newestRound returns the last round of the training that began last, nil if there is none.
+func (t *Testbed) newestRound() (*round, error) {
+	newest, ok := t.fl.rounds.newest()
+	if !ok {
+		return nil, nil
+	}
+	return t.fl.rounds.get(newest.Ordinal, newest.Last)
+}
+
 // maxLookups bounds in how many trainings a round is looked for. Only one whose times surround the round's can have it, which
 // are two if the server's clock went back.
 const maxLookups = 64

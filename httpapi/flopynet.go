@@ -103,7 +103,7 @@ func (s *Server) status(r *request) statusReport {
 
 // monitoringStatus is the answer of GET /api/monitoring/status. FLOPY-NET's model of it has no room for null.
 type monitoringStatus struct {
-	Status         string            `json:"status"` // unhealthy if a service is; healthy if some are, and none isn't; else unknown
+	Status         string            `json:"status"` // unhealthy if a service is, or what they tell can't be stored; healthy if some are, and none isn't; else unknown
 	Timestamp      string            `json:"timestamp"`
 	Services       map[string]string `json:"services"`
 	LastCollection map[string]string `json:"last_collection"` // by type of metrics, of those that were collected since the start
@@ -123,6 +123,9 @@ func (s *Server) getMonitoringStatus(r *request) error {
 		if !peer.LastSuccess.IsZero() {
 			status.LastCollection[flopynet.MetricType(peer.Name)] = formatTime(peer.LastSuccess.UnixNano())
 		}
+	}
+	if s.db.Stats().WriteError != nil {
+		status.Status = flopynet.StatusUnhealthy
 	}
 	r.respondValue(fasthttp.StatusOK, status)
 	return nil

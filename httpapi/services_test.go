@@ -160,6 +160,12 @@ func TestNoServices(t *testing.T) {
 		" storage_dir: training_mode: urls:map[fl_server:<nil> policy_engine:<nil> sdn_controller:<nil>]]", ts.port()) {
 		t.Errorf("/status answers %s", got)
 	}
+	if err := ts.db.Close(); err != nil { // a store that takes nothing
+		t.Fatal(err)
+	}
+	if got := ts.getJSON("/api/monitoring/status")["status"]; got != "unhealthy" {
+		t.Errorf("while nothing can be stored /api/monitoring/status answers %v", got)
+	}
 }
 
 // TestStatus compares with the settings.
