@@ -2,7 +2,6 @@ package flopynet
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -91,7 +90,7 @@ func (c *FLClient) takeMeasured(m *measuredClient) {
 	}
 	c.RoundParticipation, c.latest, c.latestAt = len(m.rounds), m.round, m.roundAt
 	c.LastSeen = max(c.LastSeen, stamp(m.lastSeen))
-	if !math.IsNaN(m.training) {
+	if isFinite(m.training) { // the times may be beyond what can be added up
 		c.TrainingTimeAvg = &m.training
 	}
 }

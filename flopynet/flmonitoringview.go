@@ -202,13 +202,13 @@ func SumUp(rounds []FLRound) FLTrainingSummary {
 		}
 		s.RoundRange = RoundRange{min(s.RoundRange.Min, r.Round), max(s.RoundRange.Max, r.Round)}
 		if r.FLRoundParts != nil {
-			s.TrainingDurationTotal += r.TrainingDuration
+			s.TrainingDurationTotal = bounded(s.TrainingDurationTotal + r.TrainingDuration)
 		}
 		if len(r.Missing) > 0 && r.Missing[0] == "accuracy" {
 			continue
 		}
 		s.CompletedRounds++
-		sum += r.Accuracy
+		sum = bounded(sum + r.Accuracy)
 		s.BestAccuracy = math.Max(s.BestAccuracy, r.Accuracy)
 		if first == nil || r.Timestamp < first.Timestamp {
 			first = r
@@ -218,8 +218,11 @@ func SumUp(rounds []FLRound) FLTrainingSummary {
 		}
 	}
 	if last != nil {
-		s.LatestAccuracy, s.AccuracyImprovement = last.Accuracy, last.Accuracy-first.Accuracy
+		s.LatestAccuracy, s.AccuracyImprovement = last.Accuracy, bounded(last.Accuracy-first.Accuracy)
 		s.AverageAccuracy = sum / float64(s.CompletedRounds)
 	}
 	return s
 }
+
+// bounded is the value, or the largest number that JSON has where it is beyond: who tells such has no business with exact sums.
+func bounded(value float64) float64 { return max(-math.MaxFloat64, min(math.MaxFloat64, value)) }

@@ -173,7 +173,7 @@ func (n *network) utilization() *float64 {
 	if capacity <= 0 || current == nil {
 		return nil
 	}
-	percent := *current / capacity * 100
+	percent := bounded(*current / capacity * 100)
 	return &percent
 }
 

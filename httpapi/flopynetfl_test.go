@@ -187,16 +187,23 @@ func TestAHostileFLServer(t *testing.T) {
 		case "/metrics":
 			_, _ = fmt.Fprint(w, `{"current_round":1,"model_size_mb":1e308,"model":["x"],"model_config":{"a":1},"start_time":-1,"x":"`+strings.Repeat("y", 1<<20)+`"}`)
 		case "/rounds":
-			_, _ = fmt.Fprint(w, `{"rounds":[{"round":1,"timestamp":"2024-01-15T12:00:00","accuracy":1e308,"loss":-1e308,"clients":-5,"training_duration":1e300,"status":{"a":1},"raw_metrics":[]}]}`)
+			_, _ = fmt.Fprint(w, `{"rounds":[{"round":1,"timestamp":"2024-01-15T12:00:00","accuracy":1e308,"loss":-1e308,"clients":-5,"training_duration":1.7e308,"status":{"a":1},"raw_metrics":[]},
+				{"round":2,"timestamp":"2024-01-15T12:00:01","accuracy":1.7e308,"training_duration":1.7e308},{"round":3,"timestamp":"2024-01-15T12:00:02","accuracy":-1.7e308}]}`)
 		case "/events":
 			_, _ = fmt.Fprint(w, `{"events":[{"event_id":"a","timestamp":"2024-01-15T12:00:00","event_type":"CONFIG_LOADED","details":{"config_summary":[1]}}]}`)
 		}
 	}))
 	defer server.Close()
 	ts := startKnowing(t, flopynet.Options{FLServer: flopynet.PeerOptions{URL: server.URL, Interval: time.Millisecond}}, func(ts *testServer) bool {
-		return strings.Contains(string(ts.get("/api/metrics/fl/rounds").body), `"total_rounds":1,`)
+		return strings.Contains(string(ts.get("/api/metrics/fl/rounds").body), `"total_rounds":3,`)
 	})
-	for _, path := range []string{"", "/rounds", "/rounds?format=summary", "/status", "/config", "/summary", "/chart-data"} {
+	for _, value := range []string{"1.7e308", "1.6e308"} { // more than can be added up
+		body := `{"source":"x","metrics":[{"name":"training_time","value":` + value + `,"tags":{"client_id":"client-1","round":"` + value + `"}}]}`
+		if answer := ts.do(http.MethodPost, "/metrics", []byte(body)); answer.status != http.StatusOK {
+			t.Fatalf("%s", answer.body)
+		}
+	}
+	for _, path := range []string{"", "/rounds", "/rounds?format=summary", "/rounds?include_stats=true", "/status", "/config", "/summary", "/chart-data"} {
 		answerOf(t, ts, "/api/metrics/fl"+path)
 	}
 	answerOf(t, ts, "/fl/status")
