@@ -38,10 +38,10 @@ func TestConfigLiveAndKept(t *testing.T) {
 	p.awaitLog(t, `event=ALERT_RAISED message="ingestion_rate is `)
 	put(`{"alerting":{"enabled":false}}`)
 	p.awaitLog(t, `event=ALERT_RESOLVED message="ingestion_rate has no threshold any more"`)
+	p.terminate(t) // all of its log has come now
 	if !strings.Contains(p.stderr.String(), "level=DEBUG") {
 		t.Error("nothing is logged for debugging")
 	}
-	p.terminate(t)
 
 	p = start(t, dir, "--self-metrics=false", "--storage-retention-days=30")
 	var got struct {
@@ -65,10 +65,10 @@ func TestConfigLiveAndKept(t *testing.T) {
 	if got.Storage.RetentionDays != 50 || got.Storage.MaxSeries != 1 {
 		t.Errorf("with another flag: %+v", got)
 	}
+	p.terminate(t) // all of its log has come now
 	if log := p.stderr.String(); !strings.Contains(log, "is forgotten") || !strings.Contains(log, "key=storage.retention_days changed_to=60 now=50") {
 		t.Errorf("the log doesn't tell: %s", log)
 	}
-	p.terminate(t)
 }
 
 // awaitLog waits until the collector has logged a text.

@@ -191,6 +191,7 @@ func TestInsecureListensToTheNetwork(t *testing.T) {
 
 func TestUnknownVariableIsWarnedOf(t *testing.T) {
 	p := startCommand(t, command(t, []string{"COLLECTOR_WAL_SNYC=off"}, "serve", "--listen=127.0.0.1:0", "--data-dir="+t.TempDir()))
+	p.terminate(t) // all of its log has come now
 	if log := p.stderr.String(); !strings.Contains(log, "COLLECTOR_WAL_SNYC") {
 		t.Errorf("no warning in:\n%s", log)
 	}

@@ -119,6 +119,7 @@ func TestTestbedIsAnnounced(t *testing.T) {
 	if strings.Contains(p.banner, flopynet.SDNController) {
 		t.Errorf("the banner tells of what isn't polled:\n%s", p.banner)
 	}
+	p.terminate(t) // all of its log has come now
 	if log := p.stderr.String(); strings.Count(log, "polling a component of the testbed") != 2 || !strings.Contains(log, "peer=fl_server url="+peer.URL+" interval=1s") {
 		t.Errorf("the log is:\n%s", log)
 	}
