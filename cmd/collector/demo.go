@@ -50,8 +50,25 @@ func (c demoCommand) Run() error {
 		describeControl(os.Stdout, bed)
 	}
 	return untilSignal(logger, func(stop <-chan struct{}) error {
-		return runService(settings, logger, level, listeners, ready, stop)
+		ended := make(chan struct{})
+		defer close(ended)
+		return runService(settings, logger, level, listeners, ready, hush(bed, stop, ended))
 	})
+}
+
+// hush has nothing pushed any more once stop is closed, and then closes the channel that it returns: the simulators would
+// complain of a collector that stops. It gives up when ended is closed.
+func hush(bed *testbed.Testbed, stop, ended <-chan struct{}) <-chan struct{} {
+	hushed := make(chan struct{})
+	go func() {
+		select {
+		case <-stop:
+			_ = bed.PushTo("") // to nobody, with which nothing can be wrong
+			close(hushed)
+		case <-ended:
+		}
+	}()
+	return hushed
 }
 
 // pollTestbed has the collector poll the simulators.

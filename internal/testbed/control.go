@@ -62,8 +62,11 @@ func (t *Testbed) controlRoutes() http.Handler {
 
 func onlyKnown(query url.Values, known []string) error {
 	for name := range query {
-		if !slices.Contains(known, name) {
-			return fmt.Errorf("parameter: %q, must be one of %v", name, known)
+		switch {
+		case len(known) == 0:
+			return fmt.Errorf("parameter: %q, there is none here", name)
+		case !slices.Contains(known, name):
+			return fmt.Errorf("parameter: %q, must be one of %s", name, join(known))
 		}
 	}
 	return nil

@@ -102,6 +102,8 @@ func TestControlRefuses(t *testing.T) {
 		"/policy/restart?switches=true":         "policy has none",
 		"/sdn/restart?switches=perhaps":         `switches: "perhaps"`,
 		"/fl/resume":                            "no training is stopped",
+		"/fl/heal?at=once":                      `parameter: "at", there is none here`,
+		"/fl/stop?why=rain":                     `parameter: "why", must be one of reason`,
 	} {
 		if status, answer := post(t, bed.ControlURL()+path); status != 400 || !strings.Contains(strings.ReplaceAll(answer, `\"`, `"`), want) {
 			t.Errorf("%s: %d %s, want %s", path, status, answer, want)

@@ -72,7 +72,8 @@
 // Testbed.ControlURL is a server of its own, so that it answers while a component is down:
 //
 //	GET  /                                      the components, their URLs and failures
-//	POST /fl/fail?mode=hang&for=60s             also path=/events: only requests whose path begins so
+//	POST /fl/fail?mode=hang&for=60s             policy and sdn too; also path=/events: only requests whose path begins so,
+//	                                            and shape, drip_every, retry_after and bytes: see Failure
 //	POST /fl/heal
 //	POST /policy/restart                        sdn too; sdn takes switches=true
 //	POST /fl/train
