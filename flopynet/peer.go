@@ -125,11 +125,16 @@ func (p *peer) get(ctx context.Context, path string, query url.Values, maxBytes 
 	if err == nil {
 		return nil
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if late, ok := errors.AsType[net.Error](err); errors.Is(ctx.Err(), context.DeadlineExceeded) || ok && late.Timeout() {
 		return fmt.Errorf("GET %s: %w within %v", path, errNoAnswer, p.timeout)
 	}
 	if reason, ok := errors.AsType[*url.Error](err); ok {
 		err = reason.Err // its text repeats the address, with the whole query
+	}
+	if reason, ok := errors.AsType[*net.OpError](err); ok {
+		same := *reason
+		same.Source = nil // our port, which is another one each time, and so would be the text
+		err = &same
 	}
 	return fmt.Errorf("GET %s: %w", path, err)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/flopynet/collector/engine"
@@ -84,6 +86,23 @@ func TestGetRefuses(t *testing.T) {
 	}
 	if reached.Load() {
 		t.Error("a redirect was followed")
+	}
+}
+
+// TestAFailureHasOneText, so that it is logged once: that of a peer which breaks off each connection.
+func TestAFailureHasOneText(t *testing.T) {
+	p := peerOf(t, time.Minute, func(w http.ResponseWriter, _ *http.Request) {
+		connection, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = connection.(*net.TCPConn).SetLinger(0) // it is reset
+		_ = connection.Close()
+	})
+	first, second := p.check(t.Context()), p.check(t.Context())
+	if first == nil || second == nil || first.Error() != second.Error() || !isUnreachable(first) {
+		t.Errorf("%v; then %v", first, second)
 	}
 }
 
@@ -292,6 +311,39 @@ func TestNodesName(t *testing.T) {
 	}
 }
 
+// TestAStoreThatRefusesIsLoggedOnce, however often a peer is polled meanwhile; and that a series can't be looked up is no reason to
+// give its sample up.
+func TestAStoreThatRefusesIsLoggedOnce(t *testing.T) {
+	db, err := engine.Open("data", engine.Options{FS: vfs.NewMem(), MinFreeBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	server := httptest.NewServer(flAnswers{"/health": `{}`, "/metrics": `{"current_round":1}`, "/rounds": `{"rounds":[]}`})
+	t.Cleanup(server.Close)
+	bed, err := NewTestbed(db, Options{FLServer: PeerOptions{URL: server.URL}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bed.Close)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		bed.pollers[0].once(t.Context(), noon)
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 {
+		t.Errorf("the log:\n%s", text)
+	}
+	if status := bed.Peer(FLServer); status.Status != StatusHealthy {
+		t.Errorf("%+v", status)
+	}
+	err = bed.fl.recorder.samples([]point{{name: "accuracy", time: noon.UnixNano()}})
+	if _, refused := errors.AsType[*refusal](err); refused || !errors.Is(err, engine.ErrClosed) {
+		t.Errorf("a sample: %v", err)
+	}
+}
+
 // TestFaultsOfTheStoreAreNotThePeers: while our disk is full, a peer that answers is well, and is polled at its interval.
 func TestFaultsOfTheStoreAreNotThePeers(t *testing.T) {
 	var log bytes.Buffer
@@ -308,6 +360,9 @@ func TestFaultsOfTheStoreAreNotThePeers(t *testing.T) {
 		{full, StatusHealthy, ""},
 		{errors.Join(full, errors.New("GET /x: broken")), StatusUnhealthy, "GET /x: broken"},
 		{fmt.Errorf("two things: %w", errors.Join(full, full)), StatusHealthy, ""},
+		{fmt.Errorf("%w: %w", engine.ErrFailed, errors.New("write 000001.wal: input/output error")), StatusHealthy, ""},
+		{&refusal{&engine.LimitError{Limit: "max_series"}}, StatusHealthy, ""},
+		{&refusal{&engine.TimeError{Reason: "is before its time"}}, StatusUnhealthy, "some samples can't be stored: timestamp 1970-01-01T00:00:00Z is before its time"},
 		{nil, StatusHealthy, ""},
 	} {
 		outcome = row.outcome
@@ -316,7 +371,7 @@ func TestFaultsOfTheStoreAreNotThePeers(t *testing.T) {
 			t.Errorf("%v: %+v, %d failures", row.outcome, got, failures)
 		}
 	}
-	if text := log.String(); strings.Count(text, "can't be stored") != 2 || strings.Count(text, "can be stored again") != 1 {
+	if text := log.String(); strings.Count(text, "can't be stored;") != 4 || strings.Count(text, "can be stored again") != 1 {
 		t.Errorf("the log: %s", text)
 	}
 }

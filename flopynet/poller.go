@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"time"
 
@@ -31,8 +32,8 @@ type poller struct {
 	reported   string // the failure that was logged last; "": it works, as far as the log says
 	reportedAt time.Time
 
-	// after is told of each poll, good or bad.
-	after func(ctx context.Context, at time.Time, err error)
+	// after is told of each poll, good or bad. Its error is one of our own store.
+	after func(at time.Time, err error) error
 }
 
 // run polls until ctx ends. A poll that takes longer than the interval makes the next ones late, and no heap of them.
@@ -65,29 +66,33 @@ func (p *poller) once(ctx context.Context, at time.Time) int {
 		return 0 // we are closing, which is no fault of the peer's
 	}
 	theirs, ours := faults(err)
-	p.reportStore(ours)
 	failures := p.peer.health.note(p.name, at, theirs)
 	p.report(at, theirs)
 	if p.after != nil {
-		p.after(ctx, at, theirs)
+		ours = errors.Join(ours, p.after(at, theirs))
 	}
+	p.reportStore(ours)
 	return failures
 }
 
 // storeErrors are those of our own store, which are no fault of a peer's.
 var storeErrors = []error{engine.ErrDiskFull, engine.ErrBusy, engine.ErrBehind, engine.ErrFailed, engine.ErrClosed, engine.ErrCorrupt}
 
-// faults parts what a poll returned into what is at fault with the peer and what with our own store. What couldn't be stored is
-// asked for again with the next poll, at the usual time.
+// joined is the type of what errors.Join returns. Its parts stand side by side; those of other errors explain them.
+var joined = reflect.TypeOf(errors.Join(errors.ErrUnsupported)) //nolint:gochecknoglobals // a constant
+
+// faults parts what a poll returned into what is at fault with the peer and what with our own store, its limits included. What
+// couldn't be stored is asked for again with the next poll, at the usual time.
 func faults(err error) (theirs, ours error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, one := range joined.Unwrap() {
+	if reflect.TypeOf(err) == joined {
+		for _, one := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // its parts are looked at one by one
 			their, our := faults(one)
 			theirs, ours = errors.Join(theirs, their), errors.Join(ours, our)
 		}
 		return theirs, ours
 	}
-	if slices.ContainsFunc(storeErrors, func(known error) bool { return errors.Is(err, known) }) {
+	_, limited := errors.AsType[*engine.LimitError](err)
+	if limited || slices.ContainsFunc(storeErrors, func(known error) bool { return errors.Is(err, known) }) {
 		return nil, err
 	}
 	return err, nil

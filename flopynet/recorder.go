@@ -75,9 +75,12 @@ func (r *recorder) write(points []point) error {
 	var withUnit []model.SeriesID
 	for i := range points {
 		id, err := r.add(&points[i])
+		_, isRefusal := errors.AsType[*refusal](err)
 		switch {
+		case isRefusal:
+			refused = err
 		case err != nil:
-			refused = &refusal{fmt.Errorf("%s: %w", points[i].name, err)}
+			return err
 		case points[i].unit != "" && !r.hasUnit[id]:
 			r.batch.SetUnit(id, points[i].unit)
 			withUnit = append(withUnit, id)
@@ -114,9 +117,12 @@ func (r *recorder) check(p *point) error {
 // add puts a point into the batch.
 func (r *recorder) add(p *point) (model.SeriesID, error) {
 	if err := r.check(p); err != nil {
-		return 0, err
+		return 0, &refusal{fmt.Errorf("%s: %w", p.name, err)}
 	}
 	id, err := r.db.Resolve(p.name, p.tags)
+	if _, limited := errors.AsType[*engine.LimitError](err); limited {
+		return 0, &refusal{fmt.Errorf("%s: %w", p.name, err)}
+	}
 	if err == nil {
 		r.batch.Add(id, p.time, p.value)
 	}

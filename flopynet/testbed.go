@@ -152,15 +152,13 @@ func (t *Testbed) poll(p *peer, name string, interval time.Duration, r *recorder
 		one.gate = t.gate
 	}
 	if len(t.pollers) == 0 || t.pollers[len(t.pollers)-1].peer != p {
-		reported := ""
-		one.after = func(_ context.Context, at time.Time, err error) { reported = t.recordUp(p, r, at, err, reported) }
+		one.after = func(at time.Time, err error) error { return recordUp(p, r, at, err) }
 	}
 	t.pollers = append(t.pollers, one)
 }
 
-// recordUp stores whether a peer answers, and how fast, at the time that we asked. It logs why that fails, unless it has been
-// reported, and returns what is reported now.
-func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error, reported string) string {
+// recordUp stores whether a peer answers, and how fast, at the time that we asked.
+func recordUp(p *peer, r *recorder, at time.Time, err error) error {
 	ns := at.Truncate(time.Millisecond).UnixNano()
 	points := []point{{name: "up", time: ns}}
 	if err == nil {
@@ -169,14 +167,7 @@ func (t *Testbed) recordUp(p *peer, r *recorder, at time.Time, err error, report
 			points = append(points, point{name: "response_time_ms", unit: "ms", time: ns, value: float64(took) / float64(time.Millisecond)})
 		}
 	}
-	fault := r.samples(points)
-	if fault == nil {
-		return ""
-	}
-	if fault.Error() != reported {
-		t.options.Logger.Warn("storing the state of a peer failed", "peer", p.name, "error", fault)
-	}
-	return fault.Error()
+	return r.samples(points)
 }
 
 // recorder returns a recorder for a component.
