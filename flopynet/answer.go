@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -172,15 +171,75 @@ type list[T any] []T
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *list[T]) UnmarshalJSON(raw []byte) error {
-	var elements []json.RawMessage
 	*l = nil
-	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
-		return fmt.Errorf("there is %s where an array should be", kindOf(raw))
-	}
-	for _, element := range elements {
+	return eachElement(raw, func(element json.RawMessage) error {
 		var one T
 		if element[0] != 'n' && json.Unmarshal(element, &one) == nil {
 			*l = append(*l, one)
+		}
+		return nil
+	})
+}
+
+// members are the values of an object of an answer by their names.
+type members map[string]json.RawMessage
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (m *members) UnmarshalJSON(raw []byte) error {
+	*m = members{}
+	return eachMember(raw, func(name string, value json.RawMessage) error {
+		(*m)[name] = slices.Clone(value)
+		return nil
+	})
+}
+
+// maxElements bounds how many elements of an array, or of an object, are read: a few bytes each in an answer, they take a hundred
+// times as much once they are read.
+const maxElements = 100_000
+
+// eachElement calls read with each element of an array, which is read's until it returns.
+func eachElement(raw []byte, read func(json.RawMessage) error) error {
+	if raw[0] != '[' {
+		return fmt.Errorf("there is %s where an array should be", kindOf(raw))
+	}
+	return eachOf(raw, func(decoder *json.Decoder, element *json.RawMessage) error {
+		if err := decoder.Decode(element); err != nil {
+			return err
+		}
+		return read(*element)
+	})
+}
+
+// eachMember calls read with each member of an object; its value is read's until it returns.
+func eachMember(raw []byte, read func(name string, value json.RawMessage) error) error {
+	if raw[0] != '{' {
+		return fmt.Errorf("there is %s where an object should be", kindOf(raw))
+	}
+	return eachOf(raw, func(decoder *json.Decoder, value *json.RawMessage) error {
+		name, err := decoder.Token()
+		if err == nil {
+			err = decoder.Decode(value)
+		}
+		if err != nil {
+			return err
+		}
+		return read(name.(string), *value)
+	})
+}
+
+// eachOf calls read for each element of an array or an object, with memory that it may use again and again.
+func eachOf(raw []byte, read func(*json.Decoder, *json.RawMessage) error) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	var element json.RawMessage
+	for n := 0; decoder.More(); n++ {
+		if n == maxElements {
+			return fmt.Errorf("there are more than %d elements, which are not read", maxElements)
+		}
+		if err := read(decoder, &element); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -240,17 +299,15 @@ const (
 
 // scalars returns the object without its lists, and without what is too large or too much to be kept as what was known last.
 func (o object) scalars() object {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(o.orEmpty(), &fields) != nil {
-		return nil
-	}
-	names := slices.Sorted(maps.Keys(fields))
-	kept := map[string]json.RawMessage{}
-	for _, name := range names {
-		value := fields[name]
+	kept := members{}
+	err := eachMember(o.orEmpty(), func(name string, value json.RawMessage) error {
 		if value[0] != '[' && len(name)+len(value) <= maxKeptFieldBytes && len(kept) < maxKeptFields {
-			kept[name] = value
+			kept[name] = slices.Clone(value)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil
 	}
 	text, err := json.Marshal(kept)
 	if err != nil {

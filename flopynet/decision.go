@@ -97,8 +97,11 @@ func decisionID(id string, raw []byte) string {
 }
 
 // canonical spells JSON in one way, whatever the order of its keys was: the policy engine sends a decision with them in
-// one order and answers with them in another.
+// one order and answers with them in another. What is too large to be kept whole is left as it came.
 func canonical(raw []byte) []byte {
+	if len(raw) > engine.MaxEventDetailsBytes {
+		return raw
+	}
 	decoder := json.NewDecoder(strings.NewReader(string(raw)))
 	decoder.UseNumber()
 	var value any

@@ -154,12 +154,9 @@ const maxAddresses = 8
 
 // parseAddresses reads a host's addresses: strings, or objects with an address. What is none is left out.
 func parseAddresses(raw json.RawMessage) []netip.Addr {
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil {
-		return nil
-	}
 	var all []netip.Addr
-	for _, element := range elements[:min(len(elements), maxAddresses)] {
+	read := 0
+	_ = eachElement(orNull(raw), func(element json.RawMessage) error { // what is no array has none
 		var wrapped struct {
 			Address text `json:"address"`
 		}
@@ -170,7 +167,11 @@ func parseAddresses(raw json.RawMessage) []netip.Addr {
 		if address, err := netip.ParseAddr(written); err == nil && address.Zone() == "" && !address.IsUnspecified() {
 			all = append(all, address.Unmap())
 		}
-	}
+		if read++; read == maxAddresses {
+			return errEnough
+		}
+		return nil
+	})
 	return all
 }
 

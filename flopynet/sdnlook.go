@@ -1,6 +1,7 @@
 package flopynet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -178,7 +179,7 @@ func (c *controllerClient) figureParts(l *look) []func(context.Context) error {
 // ofSwitch gets what a controller tells of one switch: lists of something, by the switch's number, which are put together. None
 // says that the switch isn't there any more.
 func (c *controllerClient) ofSwitch(ctx context.Context, path string, id datapathID, maxBytes int64) (told []json.RawMessage, err error) {
-	var answer map[string]json.RawMessage
+	var answer members
 	written := fmt.Sprintf("0x%x", uint64(id)) // which FLOPY-NET's controller and Ryu read alike; the digits alone they don't
 	if c.decimal {
 		written = id.String()
@@ -190,11 +191,13 @@ func (c *controllerClient) ofSwitch(ctx context.Context, path string, id datapat
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(answer)) {
-		var elements []json.RawMessage
-		if json.Unmarshal(answer[key], &elements) != nil {
-			return nil, fmt.Errorf("GET %s: there is %s where an array should be", path+written, kindOf(answer[key]))
+		var elements list[json.RawMessage]
+		if err := elements.UnmarshalJSON(answer[key]); err != nil {
+			return nil, fmt.Errorf("GET %s: %w", path+written, err)
 		}
-		told = append(told, elements...)
+		if told = append(told, elements...); len(told) > maxElements {
+			return nil, fmt.Errorf("GET %s: there are more than %d elements, which are not read", path+written, maxElements)
+		}
 	}
 	return told, err
 }
@@ -209,15 +212,26 @@ func (c *controllerClient) askPorts(ctx context.Context, l *look, switches []dat
 		if err != nil {
 			return err
 		}
-		l.ports[id] = []portReading{}
-		for _, raw := range told {
-			var one portReading
-			if one.UnmarshalJSON(raw) == nil {
-				l.ports[id] = append(l.ports[id], one)
-			}
-		}
+		var leftOut int
+		l.ports[id], leftOut = portsOf(told)
+		l.leftOut["switches and ports"] += leftOut
 		return nil
 	})
+}
+
+// portsOf sorts what was told of a switch's ports, each once.
+func portsOf(told []json.RawMessage) (all []portReading, leftOut int) {
+	all = []portReading{}
+	for _, raw := range told {
+		var one portReading
+		if one.UnmarshalJSON(raw) == nil {
+			all = append(all, one)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b portReading) int { return cmp.Compare(a.port, b.port) })
+	all = slices.CompactFunc(all, func(a, b portReading) bool { return a.port == b.port })
+	leftOut = max(0, len(all)-maxPorts)
+	return slices.Clone(all[:len(all)-leftOut]), leftOut
 }
 
 // maxSwitchFailures is after how many switches that can't be asked about the others are left alone.
@@ -274,7 +288,7 @@ func (c *controllerClient) askFlowsAt(ctx context.Context, l *look, switches []d
 	if flowSources[source].perSwitch {
 		return c.askFlowsOfEach(ctx, l, switches, flowSources[source].path)
 	}
-	var told map[string]json.RawMessage
+	var told members
 	if err := c.peer.get(ctx, flowSources[source].path, nil, maxLargeAnswerBytes, &told); err != nil {
 		return err
 	}
