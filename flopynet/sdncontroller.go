@@ -184,7 +184,7 @@ func (n *network) reportLeftOut(l *look) {
 	text := strings.Join(kinds, ", ")
 	if text != n.leftOut && text != "" {
 		n.testbed.options.Logger.Warn("the SDN controller tells of more than is looked at", "left_out", text,
-			"max_switches", maxSwitches, "max_ports", maxPorts, "max_links", maxLinks, "max_hosts", maxHosts, "max_flows", maxFlows)
+			"max_switches", maxSwitches, "max_ports_of_one", maxPorts, "max_ports", maxAllPorts, "max_links", maxLinks, "max_hosts", maxHosts, "max_flows", maxFlows)
 	}
 	n.leftOut = text
 }
@@ -202,7 +202,10 @@ func (n *network) apply(l *look) []point {
 		n.totals.Measured = l.at
 	}
 	series := seriesOf{at: l.at}
-	complete := true
+	complete, room := true, maxAllPorts
+	for _, s := range n.switches {
+		room -= len(s.Ports)
+	}
 	for _, s := range n.topology.Switches {
 		record := n.switchRecord(s.DPID, l.at)
 		readings, told := l.ports[s.DPID]
@@ -213,7 +216,7 @@ func (n *network) apply(l *look) []point {
 			complete = false
 			continue
 		}
-		believed, leftOut := record.takePorts(readings, l.at)
+		believed, leftOut := record.takePorts(readings, l.at, &room)
 		l.leftOut["switches and ports"] += leftOut
 		complete = complete && len(believed) == len(readings)
 		series.ports(s.DPID, believed)

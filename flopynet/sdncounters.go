@@ -57,8 +57,9 @@ type portRecord struct {
 func (p *portRecord) total(which int) int64 { return plus(p.Before[which], p.Last[which].amount()) }
 
 // takePorts takes over the counters of a switch's ports, and returns those that are to be believed. FLOPY-NET's controller
-// forgets the counters at times and tells zeros until the switch has sent it new ones; stock Ryu's zeros are true.
-func (s *switchRecord) takePorts(readings []portReading, at int64) (believed []portReading, leftOut int) {
+// forgets the counters at times and tells zeros until the switch has sent it new ones; stock Ryu's zeros are true. room is for how
+// many further ports there is any.
+func (s *switchRecord) takePorts(readings []portReading, at int64, room *int) (believed []portReading, leftOut int) {
 	if areForgotten(readings) {
 		return nil, 0
 	}
@@ -70,14 +71,14 @@ func (s *switchRecord) takePorts(readings []portReading, at int64) (believed []p
 	for _, r := range readings {
 		record := s.Ports[r.port]
 		if record == nil {
-			if len(s.Ports) >= maxPorts && !s.dropPort(at) {
+			if (len(s.Ports) >= maxPorts || *room <= 0) && !s.dropPort(at, room) {
 				leftOut++
 				continue
 			}
+			*room--
 			record = &portRecord{Last: r.counters}
 			s.Ports[r.port] = record
-		}
-		if anew[r.port] || len(anew) > 1 {
+		} else if anew[r.port] || len(anew) > 1 {
 			record.restart()
 		}
 		moved, since := plus(record.total(rxBytes), record.total(txBytes)), record.Seen
@@ -133,7 +134,10 @@ func areForgotten(readings []portReading) bool {
 
 // dropPort makes room by forgetting the port that has been gone longest. What it counted goes to another port, so that it stays in
 // the switch's totals.
-func (s *switchRecord) dropPort(at int64) bool {
+func (s *switchRecord) dropPort(at int64, room *int) bool {
+	if len(s.Ports) < 2 {
+		return false
+	}
 	oldest := slices.MinFunc(slices.Collect(maps.Keys(s.Ports)), func(a, b portNumber) int {
 		return cmp.Or(cmp.Compare(s.Ports[a].Seen, s.Ports[b].Seen), cmp.Compare(a, b))
 	})
@@ -142,6 +146,7 @@ func (s *switchRecord) dropPort(at int64) bool {
 		return false
 	}
 	delete(s.Ports, oldest)
+	*room++
 	for _, heir := range s.Ports {
 		for i := range heir.Before {
 			heir.Before[i] = plus(heir.Before[i], gone.total(i))

@@ -17,7 +17,8 @@ import (
 // make series or state without end.
 const (
 	maxSwitches = 128
-	maxPorts    = 256 // of a switch
+	maxPorts    = 256  // of a switch
+	maxAllPorts = 4096 // of all switches, with a dozen series each
 	maxLinks    = 4096
 	maxHosts    = 4096
 	maxFlows    = 4096 // of all switches

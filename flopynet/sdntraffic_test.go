@@ -149,7 +149,8 @@ func TestFlowsAreTold(t *testing.T) {
 			if l.reset {
 				port.counters[rxBytes] = 1
 			}
-			record.takePorts([]portReading{port}, at)
+			roomForPorts := 1
+			record.takePorts([]portReading{port}, at, &roomForPorts)
 			other := flowReading{key: "other", bytes: 0, packets: 0, age: time.Duration(at - l.asleep*second), asked: at}
 			flow := flowReading{key: "flow", bytes: counter(l.bytes), packets: notTold, age: time.Duration(l.age * second), asked: at, ends: l.ends}
 			readings := []flowReading{other, flow}
@@ -161,5 +162,44 @@ func TestFlowsAreTold(t *testing.T) {
 		if got := record.flowTotals()[flTraffic].Bytes; got != test.want || room+len(record.Flows) != 10 {
 			t.Errorf("%s: %d bytes, want %d; room %d beside %d flows", name, got, test.want, room, len(record.Flows))
 		}
+	}
+}
+
+// TestAPortThatComesWithARestart is counted once: the others have begun anew, it has only begun.
+func TestAPortThatComesWithARestart(t *testing.T) {
+	record, room := newSwitchRecord(), 10
+	look := func(at int64, bytes ...counter) {
+		var readings []portReading
+		for i, count := range bytes {
+			one := portReading{port: portNumber(i + 1)}
+			one.counters[rxBytes] = count
+			readings = append(readings, one)
+		}
+		record.takePorts(readings, at, &room)
+	}
+	look(1, 100, 100)
+	look(2, 10, 10, 50)
+	if got := record.portTotals()[rxBytes]; got != 270 {
+		t.Errorf("%d bytes, want 110 of each of two, and 50", got)
+	}
+}
+
+// TestRoomForPorts: beyond it a port takes the place of one that is long gone, whose count stays, or is left out.
+func TestRoomForPorts(t *testing.T) {
+	record, room := newSwitchRecord(), 2
+	for _, row := range []struct {
+		at      time.Duration
+		port    portNumber
+		leftOut int
+	}{{0, 1, 0}, {1, 2, 0}, {2, 3, 1}, {2 * absentFor, 4, 0}, {2*absentFor + 1, 5, 0}, {2*absentFor + 2, 6, 1}} {
+		reading := portReading{port: row.port}
+		reading.counters[rxBytes] = 10
+		_, leftOut := record.takePorts([]portReading{reading}, int64(row.at), &room)
+		if leftOut != row.leftOut || len(record.Ports)+room != 2 {
+			t.Errorf("port %v: %d left out; %d ports, room for %d", row.port, leftOut, len(record.Ports), room)
+		}
+	}
+	if got := record.portTotals()[rxBytes]; got != 40 {
+		t.Errorf("%d bytes of four ports", got)
 	}
 }
