@@ -3,13 +3,14 @@ package flopynet
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 )
 
 // The FL server has one row for each number of a round: a second training replaces, from round 1 on, the rows of the first.
-// So what the table has of several trainings are stretches, of which the lowest numbers belong to the newest training; within
-// a training times grow with the numbers, and where a training ends, the time falls. A round is known by its number and
-// its time: a row of a known number with another time is another training's round.
+// So what the table has of several trainings are stretches, of which the lowest numbers belong to the newest training; where one
+// ends, the time falls to before its first round. Within a training times grow with the numbers, unless the server's clock is set
+// back. A round is known by its number and its time: a row of a known number with another time is another training's round.
 
 // errReplaced says that a row can't be placed by the few rows that were read, because a training has begun that replaces rows:
 // the table must be read from its first row on.
@@ -21,11 +22,13 @@ type placer struct {
 	rounds *flRounds
 	list   []training // with those of this pass
 	whole  bool       // the rows are the whole table's, from its first one on
+	end    int        // number of the table's last row when it was last read to its end; 0: not known
 	last   *round     // the row before
+	isOld  bool       // which we had
 }
 
-func newPlacer(rounds *flRounds, whole bool) *placer {
-	return &placer{rounds: rounds, list: rounds.list(), whole: whole}
+func newPlacer(rounds *flRounds, whole bool, end int) *placer {
+	return &placer{rounds: rounds, list: rounds.list(), whole: whole, end: end}
 }
 
 // place sets the row's training. isNew says that we don't have the round, isChanged that its row has become another one.
@@ -38,7 +41,7 @@ func (p *placer) place(r *round) (isNew, isChanged bool, err error) {
 		return false, false, err
 	}
 	if known != nil {
-		r.training, p.last = known.training, r
+		r.training, p.last, p.isOld = known.training, r, true
 		return false, !bytes.Equal(known.raw, r.raw), nil
 	}
 	if r.training, err = p.trainingOf(r); err != nil {
@@ -49,23 +52,24 @@ func (p *placer) place(r *round) (isNew, isChanged bool, err error) {
 		p.list = slices.Insert(p.list, at, training{Ordinal: r.training})
 	}
 	p.list[at].add(r)
-	p.last = r
+	p.last, p.isOld = r, false
 	return true, false, nil
 }
 
 // trainingOf decides about a round that we don't have.
 func (p *placer) trainingOf(r *round) (int64, error) {
 	before := p.last
-	if before != nil && r.time >= before.time {
+	goesOn := before != nil && (r.time >= p.begin(before.training) || p.isOld && before.number == p.end) // what comes behind the end is new
+	if goesOn {
 		free, err := p.isFree(before.training, r.number)
 		if free || err != nil {
-			return before.training, err // it goes on
+			return before.training, err
 		}
 	}
 	switch {
 	case !p.whole:
 		return 0, errReplaced
-	case before != nil && r.time < before.time:
+	case before != nil && !goesOn:
 		return p.older(before.training, r), nil
 	case before == nil && len(p.list) > 0:
 		if newest := &p.list[len(p.list)-1]; p.continues(newest, r) {
@@ -73,6 +77,15 @@ func (p *placer) trainingOf(r *round) (int64, error) {
 		}
 	}
 	return p.nextOrdinal(), nil
+}
+
+// begin is the time of a training's first round.
+func (p *placer) begin(ordinal int64) int64 {
+	at, found := slices.BinarySearchFunc(p.list, ordinal, compareOrdinal)
+	if !found {
+		return math.MaxInt64
+	}
+	return p.list[at].FirstTime
 }
 
 // isFree reports whether we have no round of this number of a training.

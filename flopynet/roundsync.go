@@ -35,6 +35,7 @@ type roundSync struct {
 	next  int     // number of the row to go on with
 	from  *placer // what the pages before have found
 
+	end     int       // see placer
 	leftOut []error   // rows that can't be read, in this poll
 	again   time.Time // when the whole table is read again, for rows were left out; zero: it needn't be
 }
@@ -114,7 +115,7 @@ func (s *roundSync) isReplaced(ctx context.Context, newest training, current int
 
 // readTail reads from the newest rows that we have on.
 func (s *roundSync) readTail(ctx context.Context, newest training) error {
-	p := newPlacer(s.rounds, false)
+	p := newPlacer(s.rounds, false, s.end)
 	start, limit := max(1, newest.Last-tailAgain+1), tailPage
 	for range pagesPerPoll {
 		rows, full, err := s.page(ctx, start, limit)
@@ -122,8 +123,12 @@ func (s *roundSync) readTail(ctx context.Context, newest training) error {
 			return err
 		}
 		fresh, err := s.take(p, rows)
-		if err != nil || !full || len(rows) == 0 {
+		if err != nil {
 			return err
+		}
+		if !full || len(rows) == 0 {
+			s.noteEnd(rows)
+			return nil
 		}
 		if !fresh || rows[len(rows)-1].number < start {
 			return nil // what follows is of older trainings, or the server doesn't heed start_round
@@ -136,7 +141,7 @@ func (s *roundSync) readTail(ctx context.Context, newest training) error {
 // readWhole reads the whole table, as far as pagesPerPoll go; the next poll goes on. After an error it begins anew.
 func (s *roundSync) readWhole(ctx context.Context) error {
 	if s.from == nil {
-		s.from, s.next = newPlacer(s.rounds, true), 1
+		s.from, s.next = newPlacer(s.rounds, true, s.end), 1
 	}
 	for range pagesPerPoll {
 		rows, full, err := s.page(ctx, s.next, roundPage)
@@ -149,11 +154,19 @@ func (s *roundSync) readWhole(ctx context.Context) error {
 		}
 		if !full || len(rows) == 0 || rows[len(rows)-1].number < s.next {
 			s.whole, s.from = false, nil
+			s.noteEnd(rows)
 			return nil
 		}
 		s.next = rows[len(rows)-1].number + 1
 	}
 	return nil
+}
+
+// noteEnd notes where the table ends, of which these are the last rows.
+func (s *roundSync) noteEnd(rows []*round) {
+	if len(rows) > 0 {
+		s.end = rows[len(rows)-1].number
+	}
 }
 
 // page reads rows from a number on, by their numbers. full says that there may be more.

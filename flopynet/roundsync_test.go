@@ -106,6 +106,7 @@ func TestRoundsOfTrainings(t *testing.T) {
 		{"it began again at a later round", [][]func(*roundTable){{set(1, 5, 0)}, {set(4, 4, 10)}, {set(5, 6, 11)}}, []string{"1@0 2@1 3@2 4@3 5@4", "4@10 5@11 6@12"}},
 		{"the table was lost", [][]func(*roundTable){{set(1, 5, 0)}, {wipe}, {set(1, 2, 10)}, {set(3, 3, 12)}}, []string{"1@0 2@1 3@2 4@3 5@4", "1@10 2@11 3@12"}},
 		{"the clock went back", [][]func(*roundTable){{set(1, 3, 100)}, {set(1, 2, 10)}, {set(3, 4, 12)}}, []string{"1@100 2@101 3@102", "1@10 2@11 3@12 4@13"}},
+		{"the clock went back a little", [][]func(*roundTable){{set(1, 3, 10)}, {set(4, 5, 11)}, {set(1, 2, 20)}}, []string{"1@10 2@11 3@12 4@11 5@12", "1@20 2@21"}},
 		{"an old table came back", [][]func(*roundTable){{set(1, 3, 0)}, {set(1, 2, 10)}, {set(1, 3, 0)}, {}}, []string{"1@0 2@1 3@2", "1@10 2@11"}},
 	} {
 		for _, restarts := range []bool{false, true} {
@@ -161,6 +162,29 @@ func TestRoundsByPages(t *testing.T) {
 		if err != nil || len(samples.Rows) != 1300 {
 			t.Errorf("request %d: %d samples, %v", refuses, len(samples.Rows), err)
 		}
+	}
+}
+
+// TestAClockThatIsSetBackFar in the middle of a training, while we look at it.
+func TestAClockThatIsSetBackFar(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	table := &roundTable{}
+	s := syncOf(t, db, table)
+	for _, begin := range []time.Duration{time.Hour, 0, 0} {
+		if count := len(table.rows); begin > 0 || count < 6 {
+			table.set(count+1, count+3, begin, "")
+		}
+		if err := s.poll(t.Context(), len(table.rows)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table.set(1, 1, 2*time.Hour, "")
+	if err := s.poll(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1@3600 2@3601 3@3602 4@0 5@1 6@2", "1@7200"}
+	if diff := cmp.Diff(want, storedRounds(t, db)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
