@@ -11,7 +11,9 @@ import (
 // TestAnswersOfVeryManyElements: what is a few bytes in an answer must not become a hundred times as much, many million times.
 func TestAnswersOfVeryManyElements(t *testing.T) {
 	const most = 96 << 20 // bytes that may be allocated: by far less than it would be for all of the elements
-	many := func(element string, size int) string { return strings.Repeat(element+",", size/(len(element)+1)) + element }
+	many := func(element string, size int) string {
+		return strings.Repeat(element+",", size/(len(element)+1)) + element
+	}
 	var objects strings.Builder
 	for i := range 500_000 {
 		_, _ = fmt.Fprintf(&objects, `"%d":1,`, i)

@@ -43,7 +43,7 @@ type decisionFields struct {
 }
 
 // NewDecision reads a decision with tolerance: what isn't there or isn't what it should be is left out. raw is a JSON
-// object, which the decision keeps. at is its time, in nanoseconds since the epoch, if it names none itself. One that says
+// object, which the decision keeps. at is when it came, in nanoseconds since the epoch: its time if it names none itself. One that says
 // neither yes nor no is a no, as it is for the policy engine.
 func NewDecision(raw []byte, at int64) Decision {
 	var fields decisionFields
@@ -59,7 +59,7 @@ func NewDecision(raw []byte, at int64) Decision {
 	if allowed {
 		d.Event.Type, d.Event.Level = PolicyExecuted, engine.DefaultEventLevel
 	}
-	d.client = sightingIn(fields.Context, d.Event.Time, allowed)
+	d.client = sightingIn(fields.Context, min(d.Event.Time, at), allowed) // one seen in a time to come would be there till then
 	return d
 }
 

@@ -198,7 +198,7 @@ func TestDecisionsBeyondABoundOnPages(t *testing.T) {
 }
 
 // TestDecisionsWithWrongClocks: neither a time far in the future nor an engine that starts again with an earlier clock
-// hides what comes afterwards.
+// hides what comes afterwards, nor do two clocks that are wrong for a while.
 func TestDecisionsWithWrongClocks(t *testing.T) {
 	db, f := openEngine(t, engine.Options{}), startFakeEngine(t)
 	now := noon
@@ -224,6 +224,19 @@ func TestDecisionsWithWrongClocks(t *testing.T) {
 	decide(noon.AddDate(0, 0, -3).Add(time.Minute))
 	mustPoll(t, bed, "health")
 	wantDecisions(t, db, want)
+
+	now = now.AddDate(1, 0, 0) // both clocks are a year ahead, and then right again
+	f.metrics["uptime_seconds"] = 72
+	decide(now)
+	mustPoll(t, bed, "health")
+	now = now.AddDate(-1, 0, 0).Add(10 * time.Second)
+	f.metrics["uptime_seconds"] = 82
+	decide(now)
+	mustPoll(t, bed, "health")
+	wantDecisions(t, db, want)
+	if client := bed.named.list()["client-1"]; client.LastSeen > now.AddDate(1, 0, 0).UnixNano() {
+		t.Errorf("a client was last seen at %v", time.Unix(0, client.LastSeen))
+	}
 }
 
 // TestDecisionsOnce runs an engine that decides, lists late, pushes, fails and starts again, and a collector that polls,

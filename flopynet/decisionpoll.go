@@ -62,6 +62,9 @@ func (d *decisionPoll) startedAt(ns int64) {
 // poll stores what came since the last poll. The position is moved when all before it is durable.
 func (d *decisionPoll) poll(ctx context.Context) error {
 	asked := d.peer.now().UnixNano()
+	if d.position.Time > asked+int64(lateness) {
+		d.position.Time = 0 // our clock was set back, and the engine's may have been: by it there may be decisions from before that time
+	}
 	from := max(d.position.Time-int64(lateness), 0)
 	newest, reached, err := d.walk(ctx, timeSpan{From: from})
 	if err != nil {

@@ -43,9 +43,11 @@ type namedClient struct {
 type namedClients struct {
 	db *engine.DB
 
+	writing sync.Mutex             // is held while changes become durable, which nobody who reads has to wait for
+	kept    map[string]namedClient // as it is durable
+
 	mu    sync.Mutex
 	byKey map[string]namedClient
-	kept  map[string]namedClient // as it is durable
 }
 
 // openNamedClients reads which clients there are.
@@ -110,29 +112,28 @@ const keepAfter = time.Second
 
 // saw takes in what decisions tell, and returns when that is durable. To be told the same again does no harm.
 func (c *namedClients) saw(sightings []sighting) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if len(sightings) == 0 {
+		return nil
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.note(sightings)
+	now := c.list()
 	var changes []engine.StateChange
-	keep := map[string]namedClient{}
-	for _, s := range slices.SortedStableFunc(slices.Values(sightings), func(a, b sighting) int { return cmp.Compare(a.at, b.at) }) {
-		key := clientKey(s.id)
-		before, known := c.byKey[key]
-		if !known && len(c.byKey) >= maxClients {
+	for key, one := range now {
+		if kept := c.kept[key]; one.isLike(&kept) {
 			continue
 		}
-		after := before
-		after.take(&s)
-		c.byKey[key] = after
-		if kept := c.kept[key]; !after.isLike(&kept) {
-			keep[key] = after
-		}
-	}
-	for key, one := range keep {
 		value, err := json.Marshal(one)
 		if err != nil {
 			return err
 		}
 		changes = append(changes, engine.StateChange{Kind: flClientKind, Name: key, Value: value})
+	}
+	for key := range c.kept {
+		if _, known := now[key]; !known {
+			changes = append(changes, engine.StateChange{Kind: flClientKind, Name: key})
+		}
 	}
 	if len(changes) == 0 {
 		return nil
@@ -140,8 +141,37 @@ func (c *namedClients) saw(sightings []sighting) error {
 	if err := c.db.ChangeState(changes...); err != nil {
 		return fmt.Errorf("keeping %d clients: %w", len(changes), err)
 	}
-	maps.Copy(c.kept, keep)
+	for _, change := range changes {
+		if change.Value == nil {
+			delete(c.kept, change.Name)
+		} else {
+			c.kept[change.Name] = now[change.Name]
+		}
+	}
 	return nil
+}
+
+// note takes sightings in.
+func (c *namedClients) note(sightings []sighting) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range slices.SortedStableFunc(slices.Values(sightings), func(a, b sighting) int { return cmp.Compare(a.at, b.at) }) {
+		key := clientKey(s.id)
+		client, known := c.byKey[key]
+		if !known && len(c.byKey) >= maxClients {
+			c.makeRoom()
+		}
+		client.take(&s)
+		c.byKey[key] = client
+	}
+}
+
+// makeRoom forgets the tenth of the clients that weren't seen for longest. The caller holds mu.
+func (c *namedClients) makeRoom() {
+	keys := slices.SortedFunc(maps.Keys(c.byKey), func(a, b string) int { return cmp.Compare(c.byKey[a].LastSeen, c.byKey[b].LastSeen) })
+	for _, key := range keys[:len(keys)/10] {
+		delete(c.byKey, key)
+	}
 }
 
 // take takes in a sighting.

@@ -132,10 +132,10 @@ func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string,
 	return last, timeless, e.recorder.events(ctx, events)
 }
 
-// noteConfig keeps the newest configuration that events tell.
+// noteConfig keeps the newest configuration that events tell, which come in the order in which they happened.
 func (p *flEventPosition) noteConfig(events list[flEvent]) {
 	for i := range events {
-		if one := &events[i]; one.Type == "CONFIG_LOADED" && one.Timestamp.isPlausible() && one.Timestamp.ns >= p.ConfigAt {
+		if one := &events[i]; one.Type == "CONFIG_LOADED" && one.Timestamp.isPlausible() {
 			if config := one.Details.scalars(); config != nil {
 				p.Config, p.ConfigAt = config, one.Timestamp.ns
 			}

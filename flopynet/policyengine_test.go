@@ -3,6 +3,7 @@ package flopynet
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,16 @@ func TestPolicyHours(t *testing.T) {
 	wantHours("after a restart", want, []string{"count 12:00:00 20", "count 13:00:00 21"})
 	if got := policySamples(t, db, "denial_rate"); len(got) != len(want) || got[0] != "percent 10:00:00 2.5" {
 		t.Errorf("the rates of denials are %v", got)
+	}
+
+	now = now.AddDate(1, 0, 0) // our clock is a year ahead for a while
+	mustPoll(t, bed, "health")
+	now = now.AddDate(-1, 0, 0)
+	totals = map[int]int{1: 7}
+	mustPoll(t, bed, "health")
+	want[3] = "count 13:00:00 7"
+	if got := policySamples(t, db, "total_decisions"); !slices.Equal(got, want) {
+		t.Errorf("after a while in the future: %v", got)
 	}
 
 	f.hours = nil // an engine that has no such path

@@ -56,7 +56,9 @@ type hourRow struct {
 func (h *hourPoll) poll(ctx context.Context) error {
 	now := h.peer.now().UnixNano()
 	begin := now - now%int64(time.Hour)
-	from := max(h.position.Open, begin-maxHoursBack*int64(time.Hour))
+	open := now - int64(hourIsOpen)
+	open -= open % int64(time.Hour)
+	from := max(min(h.position.Open, open), begin-maxHoursBack*int64(time.Hour)) // what was open may be to come, if our clock was set back
 	var answer underKey[hourRow]
 	err := h.peer.get(ctx, hoursPath, url.Values{"start_time": {epochText(from)}, "end_time": {epochText(now)}}, maxAnswerBytes, &answer)
 	if isNotThere(err) {
@@ -65,8 +67,7 @@ func (h *hourPoll) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	next := hourPosition{Open: now - int64(hourIsOpen), Totals: maps.Clone(h.position.Totals)}
-	next.Open -= next.Open % int64(time.Hour)
+	next := hourPosition{Open: open, Totals: maps.Clone(h.position.Totals)}
 	if next.Totals == nil {
 		next.Totals = map[int64]float64{}
 	}
