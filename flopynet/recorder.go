@@ -137,12 +137,16 @@ const eventsPerWrite = 500
 // says that not all of them were stored, and that it should be tried again.
 func (r *recorder) events(ctx context.Context, events []engine.Event) error {
 	good := make([]engine.Event, 0, len(events))
+	var first error // of those that are left out
 	for _, event := range events {
-		if fault := r.fit(&event); fault != nil {
-			r.logger.Warn("an event of a peer can't be stored", "peer", r.source, "id", event.ID, "type", event.Type, "error", fault)
-			continue
+		if fault := r.fit(&event); fault == nil {
+			good = append(good, event)
+		} else if first == nil {
+			first = fmt.Errorf("the event %.100q of the type %.100q: %w", event.ID, event.Type, fault)
 		}
-		good = append(good, event)
+	}
+	if first != nil {
+		r.logger.Warn("events of a peer can't be stored", "peer", r.source, "events", len(events)-len(good), "first", first)
 	}
 	for some := range slices.Chunk(good, eventsPerWrite) {
 		if err := r.writeEvents(ctx, some); err != nil {

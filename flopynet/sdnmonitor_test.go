@@ -236,6 +236,37 @@ func TestSDNFailures(t *testing.T) {
 	}
 }
 
+// TestWhatIsNotSavedIsSavedLater: a save that fails, as on a full disk, loses nothing that the next one has.
+func TestWhatIsNotSavedIsSavedLater(t *testing.T) {
+	rig := startNetRig(t, testbed.Options{Seed: 5, Rounds: 200})
+	rig.step(20 * time.Second)
+	n := rig.bed.network
+	l := newLook(rig.now.Load())
+	if err := n.look(t.Context(), l); err != nil {
+		t.Fatal(err)
+	}
+	n.apply(l)
+	names := func() (all []string) {
+		changes, err := n.changes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, change := range changes {
+			all = append(all, change.Name)
+		}
+		slices.Sort(all)
+		return all
+	}
+	first, again := names(), names()
+	if !slices.Equal(first, again) || len(first) != 2+2*3 {
+		t.Errorf("to be saved: %v; then, since that failed: %v", first, again)
+	}
+	n.saved()
+	if got := names(); !slices.Equal(got, []string{totalsState}) {
+		t.Errorf("to be saved when all is: %v", got)
+	}
+}
+
 // TestALyingControllerMakesNoMillionsOfSeries: one that tells of other switches, ports, flows and hosts each time.
 func TestALyingControllerMakesNoMillionsOfSeries(t *testing.T) {
 	turn := 0

@@ -49,20 +49,17 @@ func (n *network) changes() ([]engine.StateChange, error) {
 			}
 		}
 		flows := n.flows[id]
-		names := tableName(flows)
-		if names == n.tables[id] {
+		if tableName(flows) == n.tables[id] {
 			continue
 		}
 		if err := add(tableState+id.hex(), boundedTable(flows)); err != nil {
 			return nil, err
 		}
-		n.tables[id] = names
 	}
 	for _, id := range n.forgotten {
 		if n.switches[id] == nil {
 			all = append(all, engine.StateChange{Kind: stateKind, Name: switchState + id.hex()},
 				engine.StateChange{Kind: stateKind, Name: tableState + id.hex()})
-			delete(n.tables, id)
 		}
 	}
 	return all, nil
@@ -73,8 +70,10 @@ func (n *network) saved() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.topologyChanged, n.forgotten = false, nil
-	for _, record := range n.switches {
+	clear(n.tables)
+	for id, record := range n.switches {
 		record.changed = false
+		n.tables[id] = tableName(n.flows[id])
 	}
 }
 

@@ -2,7 +2,6 @@ package flopynet
 
 import (
 	"bytes"
-	"errors"
 	"log/slog"
 	"slices"
 	"strings"
@@ -70,12 +69,10 @@ func TestWhatCannotBeStoredIsLoggedOnce(t *testing.T) {
 	defer testbed.Close()
 	for _, p := range testbed.pollers {
 		for range 3 {
-			if p.after != nil { // the first of a peer's; the one series that there may be is the first peer's
-				p.after(t.Context(), time.Now(), errors.New("it is down"))
-			}
+			p.once(t.Context(), time.Now()) // the one series that there may be is the first peer's
 		}
 	}
-	if got := strings.Count(log.String(), "storing the state of a peer failed"); got != 1 || !strings.Contains(log.String(), "peer=policy_engine") {
+	if got := strings.Count(log.String(), "can't be stored; it will"); got != 1 || !strings.Contains(log.String(), "peer=policy_engine") {
 		t.Errorf("%d lines about it in the log:\n%s", got, &log)
 	}
 }
