@@ -55,6 +55,9 @@ func (t *Testbed) FLMonitoring() (FLMonitoring, error) {
 	}
 	if metrics.LastAccuracy.known && (newest == nil || metrics.CurrentRound.integer() != newest.number) {
 		m.LatestAccuracy, m.LatestLoss, m.Missing = metrics.LastAccuracy.value, metrics.LastLoss.value, nil // the server has no table, or we can't store it
+		if !metrics.LastLoss.known {
+			m.Missing = []string{"loss"}
+		}
 	}
 	switch {
 	case p.fresh:
