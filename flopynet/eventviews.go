@@ -138,6 +138,18 @@ func (t *Testbed) NewestEvents(ctx context.Context, filter EventFilter, limit in
 	return list, nil
 }
 
+// EventBytes is what events take in an answer, about.
+func EventBytes(events []ListedEvent) int {
+	size := 0
+	for i := range events {
+		size += len(events[i].Details) + len(events[i].Message) + listedEventBytes
+	}
+	return size
+}
+
+// listedEventBytes is what an event takes without its message and its details.
+const listedEventBytes = 500
+
 // SummarizeEvents counts the events that match.
 func (t *Testbed) SummarizeEvents(ctx context.Context, filter EventFilter) (*EventSummary, error) {
 	counts, err := t.db.CountEvents(ctx, filter.query())

@@ -61,6 +61,30 @@ type FLRoundParts struct {
 	RawMetrics          object   `json:"raw_metrics,omitempty"`
 }
 
+// RoundBytes is what rounds take in an answer, about.
+func RoundBytes(rounds []FLRound) int {
+	size := 0
+	for i := range rounds {
+		size += listedRoundBytes
+		if rounds[i].FLRoundParts != nil {
+			size += len(rounds[i].RawMetrics)
+		}
+	}
+	return size
+}
+
+// MetricBytes is RoundBytes for rounds as they are charted.
+func MetricBytes(metrics []FLMetric) int {
+	size := len(metrics) * listedRoundBytes
+	for i := range metrics {
+		size += len(metrics[i].RawMetrics)
+	}
+	return size
+}
+
+// listedRoundBytes is what a round takes without its raw_metrics.
+const listedRoundBytes = 600
+
 // FLRounds returns rounds, from what is stored.
 func (t *Testbed) FLRounds(q RoundsQuery) (FLRounds, error) {
 	if err := t.fl.rounds.readable(); err != nil {

@@ -86,7 +86,7 @@ func TestTheAccuracyWithoutRounds(t *testing.T) {
 		{"", 0.7, 0.3, 0},
 		{`{"round":6,"timestamp":"2024-01-15T12:00:06","accuracy":0.6,"loss":0.4}`, 0.7, 0.3, 0},
 		{`{"round":7,"timestamp":"2024-01-15T12:00:07","accuracy":0.75,"loss":0.25}`, 0.75, 0.25, 3}, // its clients, duration and size
-		{`{"round":8,"timestamp":"2024-01-15T12:00:08","accuracy":0.8,"loss":0.2}`, 0.7, 0, 1}, // it tells a loss that is no number
+		{`{"round":8,"timestamp":"2024-01-15T12:00:08","accuracy":0.8,"loss":0.2}`, 0.7, 0, 1},       // it tells a loss that is no number
 	} {
 		answers["/rounds"] = `{"rounds":[` + step.rounds + `]}`
 		if step.loss == 0 {

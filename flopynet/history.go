@@ -196,9 +196,12 @@ func (k *kindRows) scan(ctx context.Context, t *Testbed, edges []int64, q Histor
 	return nil
 }
 
+// maxPageSeries bounds the series that the rows of a page have, all together: there are fewer rows where they are many.
+const maxPageSeries = 1_000_000
+
 // choose makes the rows of the page, without their values.
 func (h *History) choose(all []*kindRows, edges []int64, q HistoryQuery) {
-	skip := q.Offset
+	skip, series := q.Offset, 0
 	for n := range len(edges) - 1 {
 		interval := n
 		if !q.Ascending {
@@ -209,9 +212,10 @@ func (h *History) choose(all []*kindRows, edges []int64, q HistoryQuery) {
 			case !k.present[interval]:
 			case skip > 0:
 				skip--
-			case len(h.Rows) == q.Limit:
+			case len(h.Rows) == q.Limit || series >= maxPageSeries:
 				return
 			default:
+				series += len(k.columns.series)
 				k.rows[interval] = k.row(edges[interval])
 				h.Rows = append(h.Rows, k.rows[interval])
 			}

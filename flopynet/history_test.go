@@ -136,6 +136,20 @@ func TestHistoryOfMuch(t *testing.T) {
 	}
 }
 
+// TestPagesOfManySeries are shorter.
+func TestPagesOfManySeries(t *testing.T) {
+	series := map[model.SeriesID]column{}
+	for i := range maxPageSeries * 3 / 10 {
+		series[model.SeriesID(i)] = column{}
+	}
+	rows := &kindRows{columns: &columns{series: series}, present: []bool{true, true, true, true, true, true}, rows: map[int]*HistoryRow{}}
+	h := &History{}
+	h.choose([]*kindRows{rows}, []int64{0, 1, 2, 3, 4, 5, 6}, HistoryQuery{Limit: 10, Offset: 1})
+	if len(h.Rows) != 4 || rows.rows[4] != h.Rows[0] {
+		t.Errorf("%d rows", len(h.Rows))
+	}
+}
+
 // TestHistoryIntervals: rows are of the slowest poll's interval.
 func TestHistoryIntervals(t *testing.T) {
 	testbed, err := NewTestbed(openEngine(t, engine.Options{}), Options{

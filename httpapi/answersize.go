@@ -25,6 +25,18 @@ func (r *request) hold(size int64) error {
 	return r.held.Add(size)
 }
 
+// listedCopies is how many times what an answer lists is in memory while it is made: as it was read, as JSON, and as JSON grows.
+const listedCopies = 3
+
+// respondListed answers with a list whose elements take about size bytes.
+func (r *request) respondListed(value any, size int) error {
+	if err := r.hold(int64(size) * listedCopies); err != nil {
+		return err
+	}
+	r.respondLarge(typeJSON, append(appendJSON(nil, value), '\n'))
+	return nil
+}
+
 // keepHeld lets what is held go when the answer has been sent, or when that has failed.
 func (r *request) keepHeld() {
 	if r.held == nil {

@@ -53,6 +53,25 @@ func TestAnswersHaveABudget(t *testing.T) {
 	ts.wantNoQueryBytes()
 }
 
+// TestListsHaveABudget asks for more events and decisions at once than may be in memory.
+func TestListsHaveABudget(t *testing.T) {
+	ts := startEngine(t, engine.Options{MaxQueryBytes: 2 * smallAnswerBytes}, Options{})
+	long := strings.Repeat("x", 100_000)
+	for i := range 3 {
+		ts.postDecisions(fmt.Sprintf(`{"id":"%d","policy_id":"p","result":true,"context":{"x":%q}}`, i, long))
+	}
+	for _, path := range []string{"/api/events", "/api/events?since_id=0", "/api/events/data", "/api/policy/decisions"} {
+		if got := ts.get(path).wantError(t, http.StatusUnprocessableEntity, "LIMIT_EXCEEDED"); got.Details["limit"] != "query.max_bytes" {
+			t.Errorf("%s: %v", path, got.Details)
+		}
+		path, _, _ = strings.Cut(path, "?")
+		if got := ts.get(path + "?limit=1"); got.status != http.StatusOK || !strings.Contains(string(got.body), long) {
+			t.Errorf("%s: %d", path, got.status)
+		}
+	}
+	ts.wantNoQueryBytes()
+}
+
 // wantNoQueryBytes waits for the last answer's being sent.
 func (ts *testServer) wantNoQueryBytes() { ts.waitForQueryBytes(0, 0) }
 

@@ -71,8 +71,7 @@ func (s *Server) getFlopynetEvents(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.respondLarge(typeJSON, append(appendJSON(nil, list), '\n'))
-	return nil
+	return r.respondListed(list, flopynet.EventBytes(list.Events))
 }
 
 // maxSinceOffset bounds what is kept in memory to find what lies behind an offset by the order of writing.
@@ -118,8 +117,7 @@ func (s *Server) getFlopynetEventData(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.respondLarge(typeJSON, append(appendJSON(nil, events), '\n'))
-	return nil
+	return r.respondListed(events, flopynet.EventBytes(events))
 }
 
 // getFlopynetDecisions answers GET /api/policy/decisions.
@@ -152,8 +150,11 @@ func (s *Server) getFlopynetDecisions(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.respondLarge(typeJSON, append(appendJSON(nil, decisions), '\n'))
-	return nil
+	size := 0
+	for _, one := range decisions {
+		size += len(one)
+	}
+	return r.respondListed(decisions, size)
 }
 
 // eventFilter reads the parameters that choose events. Of two names for one thing the longer one counts.

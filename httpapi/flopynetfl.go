@@ -115,7 +115,7 @@ func (s *Server) sinceRequest(r *request) float64 {
 	return float64(s.options.Now().Sub(r.received).Microseconds()) / float64(time.Millisecond/time.Microsecond)
 }
 
-// respondFL answers with what may be long.
+// respondFL answers with what tells of the training as a whole.
 func (r *request) respondFL(value any) error {
 	r.respondLarge(typeJSON, append(appendJSON(nil, value), '\n'))
 	return nil
@@ -149,10 +149,10 @@ func (s *Server) getFLMetrics(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.respondFL(struct {
+	return r.respondListed(struct {
 		flopynet.FLMetrics
 		ExecutionTimeMS float64 `json:"execution_time_ms"`
-	}{answer, s.sinceRequest(r)})
+	}{answer, s.sinceRequest(r)}, flopynet.MetricBytes(answer.Metrics))
 }
 
 // getFLMonitoring answers GET /api/metrics/fl/status.

@@ -175,7 +175,7 @@ func (s *Server) getFLRounds(r *request) error {
 		return err
 	}
 	if req.polling && (req.since != nil || p.get("since_timestamp") != "") {
-		return r.respondFL(s.roundUpdates(req, &found))
+		return r.respondListed(s.roundUpdates(req, &found), flopynet.RoundBytes(found.Rounds))
 	}
 	q := &req.query
 	answer := roundsAnswer{
@@ -204,7 +204,7 @@ func (s *Server) getFLRounds(r *request) error {
 		answer.Statistics = &statistics
 	}
 	answer.Metadata.ExecutionTimeMS = s.sinceRequest(r)
-	return r.respondFL(answer)
+	return r.respondListed(answer, flopynet.RoundBytes(found.Rounds))
 }
 
 // roundUpdates is the answer to who asks again and again for what is new.
@@ -248,9 +248,9 @@ func (s *Server) getFLChart(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.respondFL(struct {
+	return r.respondListed(struct {
 		Rounds []flopynet.FLRound `json:"rounds"`
 		Total  int                `json:"total"`
 		Chart  *chartData         `json:"chart_data"`
-	}{found.Rounds, found.Total, newChartData(found.Rounds)})
+	}{found.Rounds, found.Total, newChartData(found.Rounds)}, flopynet.RoundBytes(found.Rounds))
 }
