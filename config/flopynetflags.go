@@ -13,7 +13,7 @@ type FlopynetFlags struct {
 	SwitchNames   []string   `name:"switch-names" env:"SWITCH_NAMES" placeholder:"DPID=NAME" help:"Name of a switch, such as 1=core or 0x1a=edge; may be repeated."`
 	LinkCapacity  *int64     `name:"link-capacity-bps" env:"LINK_CAPACITY_BPS" placeholder:"BITS" help:"Bits a second that a link of the testbed carries, for its utilization; 0 is not known (default 0)."`
 	TrainingMode  *string    `name:"training-mode" env:"TRAINING_MODE" placeholder:"MODE" help:"The testbed's training mode, which is shown and changes nothing (default production)."`
-	CheckPolicy   *bool      `name:"check-policy" env:"CHECK_POLICY" help:"Ask the policy engine at the start whether metrics may be collected (default true)."`
+	CheckPolicy   *bool      `name:"check-policy" env:"CHECK_POLICY" help:"Ask the policy engine, at the start and with each poll of it, whether metrics may be collected (default true; turn off with --flopynet-check-policy=false)."`
 	StrictPolicy  *bool      `name:"strict-policy" env:"STRICT_POLICY" help:"Take a failure of that check for a no (default false)."`
 }
 

@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/flopynet/collector/config"
 	"github.com/flopynet/collector/internal/testbed"
@@ -141,6 +144,26 @@ func (c demoCommand) settings() (config.Config, error) {
 		err = errors.New("collector demo speaks HTTP only, since its clients trust no certificate; leave out --tls-cert")
 	}
 	return settings, err
+}
+
+// tellDemoDefaults has the help of collector demo tell the defaults that it has, in place of those of collector serve.
+func tellDemoDefaults(program *kong.Node) {
+	defaults := map[string]struct{ serve, demo string }{
+		"data-dir":                         {"./data", "./" + demoDataDir},
+		"flopynet-fl-server-interval":      {"5s", "1s"},
+		"flopynet-policy-engine-interval":  {"5s", "1s"},
+		"flopynet-sdn-controller-interval": {"5s", "1s"},
+		"flopynet-events-interval":         {"5s", "1s"},
+		"flopynet-link-capacity-bps":       {"0", "1000000000"},
+		"flopynet-training-mode":           {"production", "simulation"},
+	}
+	for _, command := range program.Children {
+		for _, flag := range command.Flags {
+			if other, known := defaults[flag.Name]; known && command.Name == "demo" {
+				flag.Help = strings.Replace(flag.Help, "(default "+other.serve+")", "(default "+other.demo+")", 1)
+			}
+		}
+	}
 }
 
 // otherwise gives a setting a value unless it was given one.

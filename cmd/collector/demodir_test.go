@@ -50,3 +50,14 @@ func listing(t *testing.T, directory string) string {
 	}
 	return strings.Join(names, " ")
 }
+
+// TestDemoTellsItsDefaults: those that are not collector serve's.
+func TestDemoTellsItsDefaults(t *testing.T) {
+	help, _, _ := runToEnd(t, nil, "demo", "--help")
+	help = strings.Join(strings.Fields(help), " ")
+	for text, want := range map[string]int{"(default ./demo-data)": 1, "polled (default 1s)": 4, "(default 1000000000) ($COLLECTOR_FLOPYNET_LINK": 1, "(default simulation)": 1} {
+		if got := strings.Count(help, text); got != want {
+			t.Errorf("the help has %q %d times, want %d", text, got, want)
+		}
+	}
+}

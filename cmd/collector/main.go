@@ -80,6 +80,7 @@ func run(arguments []string) int {
 	if err != nil {
 		panic(err) // the tags above are malformed
 	}
+	tellDemoDefaults(parser.Model.Node)
 	dropEmptyVariables()
 	command, err := parser.Parse(arguments)
 	if err != nil {
