@@ -43,7 +43,7 @@ func (f *flServer) progress() progress {
 
 // FLStatus is how the training does.
 type FLStatus struct {
-	ServerStatus     string  `json:"server_status"` // the server's word; unreachable, or unknown if it never told
+	ServerStatus     string  `json:"server_status"` // the server's word; unreachable, or unknown if it never told or may not be asked
 	CurrentRound     int     `json:"current_round"`
 	TotalRounds      int     `json:"total_rounds"`
 	ActiveClients    int     `json:"active_clients"`    // that were connected when the round began
@@ -61,6 +61,9 @@ func (t *Testbed) FLStatus() FLStatus {
 	}
 	if !p.fresh && p.at != 0 {
 		s.ServerStatus, s.Stale = serverUnreachable, true
+		if refused, _ := t.gate.refusal(); refused != nil {
+			s.ServerStatus = StatusUnknown
+		}
 	}
 	return s
 }

@@ -70,6 +70,34 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// TestViewsBehindAClosedGate show what was known as what it is.
+func TestViewsBehindAClosedGate(t *testing.T) {
+	db, f := openEngine(t, engine.Options{}), startFakeEngine(t)
+	f.allowed = `{"allowed": true}`
+	server := httptest.NewServer(flAnswers{"/status": `{"server_status":"training","current_round":5,"max_rounds":10,"training_active":true}`, "/rounds": `{"rounds":[]}`})
+	t.Cleanup(server.Close)
+	bed := bedOf(t, db, f, func() time.Time { return noon }, func(o *Options) {
+		o.CheckPolicy, o.FLServer = true, PeerOptions{URL: server.URL}
+	})
+	bed.network.tried, bed.network.reached, bed.network.fresh, bed.network.totals.Looked = true, true, true, noon.UnixNano()
+	views := func() string {
+		status, network := bed.FLStatus(), bed.NetworkStats()
+		return fmt.Sprint(status.ServerStatus, status.Stale, status.CurrentRound, bed.FLConfig().DataSources, network.Stale, network.ServerStatus)
+	}
+	mustPoll(t, bed, "health")
+	if err := bed.fl.poll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := views(); got != "trainingfalse 5 [fl_server_direct] false" {
+		t.Errorf("while it is open: %s", got)
+	}
+	f.allowed = `{"allowed": false, "reason": "maintenance"}`
+	mustPoll(t, bed, "health")
+	if got := views(); got != "unknowntrue 5 [fl_server_collector] trueunknown" {
+		t.Errorf("when it is closed: %s", got)
+	}
+}
+
 // TestGateIsAskedAgain: a no ends when the engine says yes, and what happened meanwhile is caught up with.
 func TestGateIsAskedAgain(t *testing.T) {
 	db, f := openEngine(t, engine.Options{}), startFakeEngine(t)

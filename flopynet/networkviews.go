@@ -8,7 +8,7 @@ import (
 // Freshness says whether a view shows what is now. All is well while it is empty.
 type Freshness struct {
 	Stale        bool   `json:"stale,omitempty"`         // figures are the last known
-	ServerStatus string `json:"server_status,omitempty"` // unreachable: it didn't answer when it was last asked; unknown: it has not been asked since the start
+	ServerStatus string `json:"server_status,omitempty"` // unreachable: it didn't answer when it was last asked; unknown: it has not been asked since the start, or may not be
 }
 
 // NetworkStats is what is known of the network as a whole. Figures that nobody knows are nil.
@@ -122,6 +122,9 @@ func (t *Testbed) SDNStatus() SDNStatus {
 // freshness tells whether what is known is what the controller tells now. The caller holds mu.
 func (n *network) freshness() Freshness {
 	options := &n.testbed.options
+	if refused, _ := n.testbed.gate.refusal(); refused != nil {
+		return Freshness{n.totals.Looked != 0, StatusUnknown}
+	}
 	switch age := options.Now().UnixNano() - n.totals.Looked; {
 	case n.totals.Looked == 0 && !n.tried:
 		return Freshness{ServerStatus: StatusUnknown}
