@@ -1,12 +1,9 @@
 package flopynet
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/flopynet/collector/engine"
 	"github.com/flopynet/collector/model"
@@ -50,8 +47,8 @@ func NewDecision(raw []byte, at int64) Decision {
 	_ = json.Unmarshal(raw, &fields) // no field of them fails
 	d := Decision{
 		Event: engine.Event{
-			ID: decisionID(string(fields.ID), raw), Time: fields.Timestamp.or(at), Component: PolicyEngine,
-			Type: PolicyViolation, Level: "warning", Message: string(fields.Reason), Details: raw,
+			ID: eventID(PolicyEngine, string(fields.ID), canonical(raw)), Time: fields.Timestamp.or(at), Component: PolicyEngine,
+			Type: PolicyViolation, Level: eventLevelWarning, Message: string(fields.Reason), Details: raw,
 		},
 		policyID: string(fields.PolicyID), component: string(fields.Component), executionTime: fields.ExecutionTime,
 	}
@@ -84,16 +81,6 @@ func SaysYesOrNo(raw []byte) bool {
 	_ = json.Unmarshal(raw, &fields)
 	_, known := fields.allowed()
 	return known
-}
-
-// decisionID is the ID of a decision's event. A decision that has none, or none that we can keep, is known by its content.
-func decisionID(id string, raw []byte) string {
-	full := PolicyEngine + "/" + id
-	if id != "" && len(full) <= engine.MaxEventIDBytes && utf8.ValidString(full) && !strings.ContainsFunc(full, unicode.IsControl) {
-		return full
-	}
-	sum := sha256.Sum256(canonical(raw))
-	return PolicyEngine + "/content_" + hex.EncodeToString(sum[:16])
 }
 
 // canonical spells JSON in one way, whatever the order of its keys was: the policy engine sends a decision with them in

@@ -178,16 +178,16 @@ func listedEventOf(e *engine.Event, place engine.EventCursor) ListedEvent {
 	if listed.Message == "" {
 		listed.Message = e.Type
 		if e.Details != nil {
-			listed.Message += ": " + clipText(string(e.Details), maxMadeMessage)
+			listed.Message += ": " + elide(string(e.Details), maxMadeMessage)
 		}
 	}
 	return listed
 }
 
-// clipText cuts a text off at a number of bytes, between two characters.
-func clipText(text string, most int) string {
-	if len(text) <= most {
-		return text
+// elide is clip, with a sign that something was cut off.
+func elide(text string, most int) string {
+	if cut := clip(text, most); len(cut) < len(text) {
+		return cut + "..."
 	}
-	return strings.ToValidUTF8(text[:most], "") + "..."
+	return text
 }

@@ -2,27 +2,16 @@ package flopynet
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/flopynet/collector/engine"
 )
 
-// How events are read.
-const (
-	eventPage         = 500
-	maxPeerIDBytes    = 200
-	maxReasonBytes    = 1000
-	flEventsState     = FLServer + "/events"
-	eventLevelWarning = "warning"
-	eventLevelError   = "error"
-)
+const flEventsState = FLServer + "/events"
 
 // flEvents polls the FL server's events.
 type flEvents struct {
@@ -68,7 +57,7 @@ type flEvent struct {
 // which does no harm: an event is stored once, by its id.
 func (e *flEvents) poll(ctx context.Context) error {
 	e.timeless = nil
-	for range pagesPerPoll {
+	for range eventPages {
 		query := url.Values{"limit": {strconv.Itoa(eventPage)}}
 		if e.position.LastEventID != "" {
 			query.Set("since_event_id", e.position.LastEventID)
@@ -145,50 +134,13 @@ func (p *flEventPosition) noteConfig(events list[flEvent]) {
 
 // event is what is stored of it.
 func (e *flEvent) event() engine.Event {
-	id := string(e.ID)
-	if id == "" || len(id) > maxPeerIDBytes {
-		sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %s %s", e.ID, e.Timestamp.ns, e.Type, e.Details))
-		id = hex.EncodeToString(sum[:16]) // the same each time it is told
-	}
 	kind := string(e.Type)
 	if kind == "" {
 		kind = "UNKNOWN"
 	}
-	var reason struct {
-		Reason  text `json:"reason"`
-		Message text `json:"message"`
-	}
-	_ = json.Unmarshal(e.Details.orEmpty(), &reason) // its fields never fail
-	message := string(reason.Message)
-	if message == "" {
-		message = string(reason.Reason)
-	}
+	content, _ := json.Marshal([]any{e.ID, e.Timestamp.ns, e.Type, e.Details}) // texts, a number and an object
 	return engine.Event{
-		ID: FLServer + "/" + id, Time: e.Timestamp.ns, Component: FLServer, Type: kind, Level: levelOf(kind),
-		Message: clip(message, maxReasonBytes), Details: []byte(e.Details),
+		ID: eventID(FLServer, string(e.ID), content), Time: e.Timestamp.ns, Component: FLServer, Type: kind, Level: levelOf(kind),
+		Message: messageOf(e.Details), Details: []byte(e.Details),
 	}
-}
-
-// levelOf derives an event's level from its type.
-func levelOf(kind string) string {
-	kind = strings.ToUpper(kind)
-	for _, word := range []string{"ERROR", "FAIL"} {
-		if strings.Contains(kind, word) {
-			return eventLevelError
-		}
-	}
-	for _, word := range []string{"DENIED", "STOPPED", "PAUSED", "VIOLATION"} {
-		if strings.Contains(kind, word) {
-			return eventLevelWarning
-		}
-	}
-	return engine.DefaultEventLevel
-}
-
-// clip cuts a text to so many bytes at most, in whole characters.
-func clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "")
 }

@@ -2,7 +2,10 @@ package flopynet
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +113,36 @@ func TestPolicyHours(t *testing.T) {
 	mustPoll(t, bed, "health")
 }
 
+// TestOddPolicyEvents are stored as far as they can be, each once, and an id that is none keeps no page from being the next one's begin.
+func TestOddPolicyEvents(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	answer := `{"events":[{"id":"` + strings.Repeat("x", 5000) + `","type":"A","timestamp":1705320000},{"id":"line\nbreak","type":"B","timestamp":1705320001},
+		{"id":"c","type":"C","timestamp":1705320002,"details":{"message":"` + strings.Repeat("m", 100_000) + `"}},{"type":"D","timestamp":1705320003},
+		{"id":"` + strings.Repeat("y", 5000) + `","timestamp":1705320004}]}`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.URL.RawQuery) > 1000 {
+			t.Errorf("asked with a query of %d bytes", len(r.URL.RawQuery))
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(server.Close)
+	bed, err := NewTestbed(db, Options{PolicyEngine: PeerOptions{URL: server.URL, Timeout: time.Minute}, Now: func() time.Time { return noon.Add(time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(bed.Close)
+	mustPoll(t, bed, "events")
+	mustPoll(t, bed, "events")
+	position := restored[policyEventPosition](db, bed.options.Logger, policyEventsState)
+	if got := eventsOf(t, db); len(got) != 5 || len(got["policy_engine/c"].Message) != maxMessageBytes || position.LastID != "c" {
+		t.Errorf("%d events, behind %q: %v", len(got), position.LastID, slices.Sorted(maps.Keys(got)))
+	}
+	answer = `{"error":"no such thing"}`
+	if err := pollOf(t, bed, "events").poll(t.Context()); err == nil {
+		t.Error("an answer without events is taken for one")
+	}
+}
+
 // TestPolicyEvents pages through many events, and again after a restart of either side.
 func TestPolicyEvents(t *testing.T) {
 	db, f := openEngine(t, engine.Options{}), startFakeEngine(t)
@@ -120,7 +153,7 @@ func TestPolicyEvents(t *testing.T) {
 		f.events = append(f.events, map[string]any{"id": id, "type": kind, "timestamp": float64(noon.Unix()) + 0.5 + float64(len(f.events)), "source": "POLICY_ENGINE", "details": details})
 		want["policy_engine/"+id] = text
 	}
-	for i := range 2*eventsPerPage + 10 {
+	for i := range 2*eventPage + 10 {
 		add(fmt.Sprintf("a%d", i), "POLICY_LOADED", nil, "POLICY_LOADED info ")
 	}
 	check := func(when string) {

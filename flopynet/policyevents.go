@@ -3,19 +3,15 @@ package flopynet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
-	"strings"
+	"slices"
 
 	"github.com/flopynet/collector/engine"
 )
 
-const (
-	policyEventsState = PolicyEngine + "/events"
-
-	eventsPerPage = 500
-	maxEventPages = 20 // in one poll
-)
+const policyEventsState = PolicyEngine + "/events"
 
 // policyEventPosition is how far the policy engine's events are stored. It is kept in the engine's state.
 type policyEventPosition struct {
@@ -39,29 +35,30 @@ type policyEvent struct {
 
 // poll stores what came since the last poll. The position is moved with each page, when that is durable.
 func (e *policyEventPoll) poll(ctx context.Context) error {
-	for range maxEventPages {
-		query := url.Values{"limit": {fmt.Sprint(eventsPerPage)}}
+	for range eventPages {
+		query := url.Values{"limit": {fmt.Sprint(eventPage)}}
 		if e.position.LastID != "" {
 			query.Set("since_event_id", e.position.LastID)
 		}
 		var answer struct {
-			Events list[policyEvent] `json:"events"`
+			Events *list[policyEvent] `json:"events"`
 			// There is a last_event_id too, of the last event that the engine has: it may be pages away.
 		}
 		asked := e.peer.now().UnixNano()
 		if err := e.peer.get(ctx, "/events", query, maxLargeAnswerBytes, &answer); err != nil {
 			return err
 		}
-		if len(answer.Events) == 0 {
+		if answer.Events == nil {
+			return errors.New("GET /events: its answer has no events")
+		}
+		given := *answer.Events
+		last := lastID(given)
+		if len(given) == 0 || last != "" && last == e.position.LastID { // one that tells all it has again and again has nothing new
 			return nil
 		}
-		last := string(answer.Events[len(answer.Events)-1].ID)
-		if last != "" && last == e.position.LastID { // an engine that tells all it has again and again: it has nothing new
-			return nil
-		}
-		events := make([]engine.Event, 0, len(answer.Events))
-		for i := range answer.Events {
-			events = append(events, answer.Events[i].event(asked))
+		events := make([]engine.Event, 0, len(given))
+		for i := range given {
+			events = append(events, given[i].event(asked))
 		}
 		if err := e.testbed.decisions.recorder.events(ctx, events); err != nil {
 			return err
@@ -73,61 +70,46 @@ func (e *policyEventPoll) poll(ctx context.Context) error {
 		if err := saveState(e.testbed.db, policyEventsState, position); err != nil {
 			return err
 		}
-		if e.position = position; len(answer.Events) < eventsPerPage {
+		if e.position = position; len(given) < eventPage {
 			return nil
 		}
 	}
 	return nil
 }
 
-// event is the event as we keep it. One without an ID is known by its content.
-func (e *policyEvent) event(at int64) engine.Event {
-	raw, _ := json.Marshal([]any{e.Type, e.Timestamp.ns, e.Details})
-	event := engine.Event{
-		ID: decisionID(string(e.ID), raw), Time: e.Timestamp.or(at), Component: PolicyEngine, Type: string(e.Type), Details: e.Details,
-		Level: policyEventLevel(string(e.Type), e.Details),
-	}
-	var known struct {
-		Reason  text `json:"reason"`
-		Message text `json:"message"`
-	}
-	if e.Details != nil && json.Unmarshal(e.Details, &known) == nil {
-		event.Message = string(known.Message)
-		if event.Message == "" {
-			event.Message = string(known.Reason)
+// lastID is that of the last event behind which a next page may begin; "": there is none.
+func lastID(events []policyEvent) string {
+	for _, event := range slices.Backward(events) {
+		if event.ID != "" && len(event.ID) <= maxPeerIDBytes {
+			return string(event.ID)
 		}
 	}
-	if event.Type == "" {
-		event.Type = "event"
-	}
-	return event
+	return ""
 }
 
-// policyEventLevel derives the level of an event: the engine gives it none.
-func policyEventLevel(kind string, details object) string {
-	kind = strings.ToUpper(kind)
-	switch {
-	case containsAny(kind, "ERROR", "FAIL", "EXCEPTION"):
-		return "error"
-	case containsAny(kind, "DENIED", "DENY", "VIOLATION", "STOPPED", "PAUSED", "WARN"):
-		return "warning"
+// event is the event as we keep it.
+func (e *policyEvent) event(at int64) engine.Event {
+	kind := string(e.Type)
+	if kind == "" {
+		kind = "event"
 	}
+	content, _ := json.Marshal([]any{e.Type, e.Timestamp.ns, e.Details}) // texts, a number and an object
+	return engine.Event{
+		ID: eventID(PolicyEngine, string(e.ID), content), Time: e.Timestamp.or(at), Component: PolicyEngine, Type: kind,
+		Level: e.level(), Message: messageOf(e.Details), Details: e.Details,
+	}
+}
+
+// level derives the level of an event: the engine gives it none.
+func (e *policyEvent) level() string {
+	level := levelOf(string(e.Type))
 	var known struct {
 		Result struct {
 			Allowed flag `json:"allowed"`
 		} `json:"result"`
 	}
-	if details != nil && json.Unmarshal(details, &known) == nil && known.Result.Allowed.known && !known.Result.Allowed.value {
-		return "warning"
+	if level == engine.DefaultEventLevel && json.Unmarshal(e.Details.orEmpty(), &known) == nil && known.Result.Allowed.known && !known.Result.Allowed.value {
+		return eventLevelWarning
 	}
-	return engine.DefaultEventLevel
-}
-
-func containsAny(text string, parts ...string) bool {
-	for _, part := range parts {
-		if strings.Contains(text, part) {
-			return true
-		}
-	}
-	return false
+	return level
 }

@@ -40,7 +40,7 @@ func (p *portInfo) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &told); err != nil || told.Number == nil {
 		return fmt.Errorf("it is no port: %w", err)
 	}
-	*p = portInfo{Number: *told.Number, Name: clipName(string(told.Name)), Address: parseMAC(string(told.Address))}
+	*p = portInfo{Number: *told.Number, Name: clip(string(told.Name), maxNameBytes), Address: parseMAC(string(told.Address))}
 	if told.State.known {
 		state := told.State.integer()
 		p.State = &state
@@ -49,10 +49,6 @@ func (p *portInfo) UnmarshalJSON(raw []byte) error {
 		p.Speed = &told.Speed.value
 	}
 	return nil
-}
-
-func clipName(name string) string {
-	return strings.ToValidUTF8(name[:min(len(name), maxNameBytes)], "")
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
