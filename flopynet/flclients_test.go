@@ -110,6 +110,19 @@ func TestFLClientsFromWhatNamesThem(t *testing.T) {
 	}
 }
 
+// TestTrainingEnds: trainings found late, and clocks that were set back, have later ends before earlier ones.
+func TestTrainingEnds(t *testing.T) {
+	times := endsOf([]training{{Ordinal: 1, LastTime: 10}, {Ordinal: 2, LastTime: 40}, {Ordinal: 3, LastTime: 30}, {Ordinal: 4, LastTime: 50}})
+	for ns, want := range map[int64]int64{0: 1, 10: 1, 11: 2, 35: 2, 40: 2, 41: 4, 50: 4, 60: 4} {
+		if got := times.at(ns); got != trainingName(want) {
+			t.Errorf("at %d: %s, want %d", ns, got, want)
+		}
+	}
+	if none := endsOf(nil); none.at(7) != "" {
+		t.Error("there is none")
+	}
+}
+
 // TestManyNamedClients is a peer that invents clients: those that were seen last are known.
 func TestManyNamedClients(t *testing.T) {
 	db := openEngine(t, engine.Options{})

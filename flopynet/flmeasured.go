@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -196,7 +197,7 @@ func (r *clientReader) trainingTimes(ctx context.Context) error {
 
 // roundMetric reads in which rounds each client took part off its metric round.
 func (r *clientReader) roundMetric(ctx context.Context) error {
-	trainings := r.rounds.list()
+	trainings := endsOf(r.rounds.list())
 	samples := 0
 	err := r.db.Scan(ctx, r.selection("round", model.MinTime), func(series model.Series, times []int64, values []float64) error {
 		one := r.client(series.Tags)
@@ -208,7 +209,7 @@ func (r *clientReader) roundMetric(ctx context.Context) error {
 		}
 		for i, value := range values {
 			if value >= 1 && value <= maxRoundNumber && value == math.Trunc(value) {
-				one.took(clientRound{trainingAt(trainings, times[i]), int(value)}, times[i])
+				one.took(clientRound{trainings.at(times[i]), int(value)}, times[i])
 			}
 		}
 		return nil
@@ -221,12 +222,27 @@ func (r *clientReader) roundMetric(ctx context.Context) error {
 	return err
 }
 
-// trainingAt names the training that was under way: the first that had not ended its last round before.
-func trainingAt(trainings []training, at int64) string {
+// trainingEnds tell which training was under way at a time.
+type trainingEnds struct {
+	names []string
+	ends  []int64 // of the last rounds of a training and of those before it
+}
+
+func endsOf(trainings []training) trainingEnds {
+	t := trainingEnds{make([]string, len(trainings)), make([]int64, len(trainings))}
+	var end int64
 	for i := range trainings {
-		if at <= trainings[i].LastTime || i == len(trainings)-1 {
-			return trainingName(trainings[i].Ordinal)
-		}
+		end = max(end, trainings[i].LastTime)
+		t.names[i], t.ends[i] = trainingName(trainings[i].Ordinal), end
 	}
-	return ""
+	return t
+}
+
+// at names the training that was under way: the first that had not ended its last round before. "" if there is none.
+func (t *trainingEnds) at(ns int64) string {
+	if len(t.ends) == 0 {
+		return ""
+	}
+	i, _ := slices.BinarySearch(t.ends, ns)
+	return t.names[min(i, len(t.names)-1)]
 }
