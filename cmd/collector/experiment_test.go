@@ -163,6 +163,7 @@ type component interface {
 	Fail(testbed.Failure) error
 	Heal() error
 	Restart() error
+	Requests(path string) int
 }
 
 // components are those of the testbed, by the names that the collector has for them.
