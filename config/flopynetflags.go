@@ -5,9 +5,9 @@ import "time"
 // FlopynetFlags are the flags and variables of the section flopynet; nil means not given. The command line's parser
 // puts the prefixes of its tags before the names.
 type FlopynetFlags struct {
-	FLServer      PeerFlags  `embed:"" prefix:"fl-server-" envprefix:"FL_SERVER_" set:"peer=FLOPY-NET's FL server" set:"example=http://192.168.100.10:8081"`
-	PolicyEngine  PeerFlags  `embed:"" prefix:"policy-engine-" envprefix:"POLICY_ENGINE_" set:"peer=FLOPY-NET's policy engine" set:"example=http://192.168.100.20:5000"`
-	SDNController PeerFlags  `embed:"" prefix:"sdn-controller-" envprefix:"SDN_CONTROLLER_" set:"peer=FLOPY-NET's SDN controller" set:"example=http://192.168.100.41:8181"`
+	FLServer      PeerFlags  `embed:"" prefix:"fl-server-" envprefix:"FL_SERVER_" set:"peer=FLOPY-NET's FL server" set:"example=http://192.168.100.10:8081"`                //nolint:staticcheck // the parser takes the tag set several times
+	PolicyEngine  PeerFlags  `embed:"" prefix:"policy-engine-" envprefix:"POLICY_ENGINE_" set:"peer=FLOPY-NET's policy engine" set:"example=http://192.168.100.20:5000"`    //nolint:staticcheck // the parser takes the tag set several times
+	SDNController PeerFlags  `embed:"" prefix:"sdn-controller-" envprefix:"SDN_CONTROLLER_" set:"peer=FLOPY-NET's SDN controller" set:"example=http://192.168.100.41:8181"` //nolint:staticcheck // the parser takes the tag set several times
 	Events        EventFlags `embed:"" prefix:"events-" envprefix:"EVENTS_"`
 	NodeIPs       []string   `name:"node-ips" env:"NODE_IPS" placeholder:"NAME=ADDRESS" help:"Machine of the testbed, such as fl-client-1=192.168.100.101; may be repeated."`
 	SwitchNames   []string   `name:"switch-names" env:"SWITCH_NAMES" placeholder:"DPID=NAME" help:"Name of a switch, such as 1=core or 0x1a=edge; may be repeated."`

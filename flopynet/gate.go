@@ -54,13 +54,19 @@ func (g *gate) wait(ctx context.Context) {
 }
 
 // refusal says why nothing is to be collected and since when; nil: it may be.
-func (g *gate) refusal() (error, time.Time) { //nolint:revive // the error is the value here
+func (g *gate) refusal() (since time.Time, reason error) {
 	if g == nil {
-		return nil, time.Time{}
+		return time.Time{}, nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.refused, g.since
+	return g.since, g.refused
+}
+
+// isClosed reports whether nothing is to be collected.
+func (g *gate) isClosed() bool {
+	_, reason := g.refusal()
+	return reason != nil
 }
 
 // ask asks the policy engine. Its error is that of a peer that doesn't answer as it should; a denial is none.

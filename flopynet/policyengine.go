@@ -52,7 +52,7 @@ func (e *policyMonitor) pollEvents(ctx context.Context) error { return e.allowed
 // allowed makes a part of a poll one that does nothing while the gate is closed.
 func (e *policyMonitor) allowed(part func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		if refused, _ := e.testbed.gate.refusal(); refused != nil {
+		if e.testbed.gate.isClosed() {
 			return nil
 		}
 		return part(ctx)

@@ -58,7 +58,7 @@ func (p *poller) run(ctx context.Context) {
 
 // once polls, notes the outcome and returns the number of failures in a row.
 func (p *poller) once(ctx context.Context, at time.Time) int {
-	if refused, _ := p.gate.refusal(); refused != nil {
+	if p.gate.isClosed() {
 		return 0 // which is no fault of the peer's
 	}
 	err := p.poll(ctx)

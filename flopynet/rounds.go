@@ -114,7 +114,7 @@ func readTraining(name string, value []byte) (training, error) {
 func (f *flRounds) workOut(name string) (training, error) {
 	ordinal, err := parseTrainingName(name)
 	if err != nil {
-		return training{}, nil
+		return training{}, nil //nolint:nilerr // what has such a name holds nothing of ours
 	}
 	t := training{Ordinal: ordinal}
 	states := engine.StateRange{Kind: roundKind, From: roundName(ordinal, 0), To: roundName(ordinal+1, 0), Damaged: func(string, error) {}}

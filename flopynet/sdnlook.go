@@ -55,13 +55,12 @@ type figures map[string]float64
 func (n *figures) UnmarshalJSON(raw []byte) error {
 	*n = nil
 	var told map[string]number
-	if json.Unmarshal(raw, &told) != nil {
-		return nil
-	}
-	*n = figures{}
-	for name, value := range told {
-		if value.known {
-			(*n)[name] = value.value
+	if json.Unmarshal(raw, &told) == nil {
+		*n = figures{}
+		for name, value := range told {
+			if value.known {
+				(*n)[name] = value.value
+			}
 		}
 	}
 	return nil

@@ -234,7 +234,7 @@ func (t *Testbed) Peer(name string) PeerStatus {
 		return PeerStatus{Name: name, Status: StatusUnknown}
 	}
 	status := p.health.status()
-	if refused, since := t.gate.refusal(); refused != nil && name != PolicyEngine {
+	if since, refused := t.gate.refusal(); refused != nil && name != PolicyEngine {
 		status.Status, status.Since, status.Error, status.Failures = StatusUnknown, since, "it is not polled: "+refused.Error(), 0
 	}
 	return status

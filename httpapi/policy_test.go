@@ -194,7 +194,7 @@ func TestPolicyEventsView(t *testing.T) {
 			t.Errorf("%s: total %v, since %v, -want +got:\n%s", path, answer["total"], answer["since"], diff)
 		}
 	}
-	for _, params := range []string{"limit=0", "limit=1001", "limit=x", "since=yesterday", "sinse=now", "since=now&since=now"} {
+	for _, params := range []string{"limit=0", "limit=1001", "limit=x", "since=yesterday", "sinc=now", "since=now&since=now"} {
 		ts.get("/policy/events?"+params).wantError(t, http.StatusBadRequest, "INVALID_QUERY")
 	}
 }
