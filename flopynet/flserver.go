@@ -231,10 +231,9 @@ func (f *flServer) keep(change func(*flLast)) error {
 
 // known returns what the server told last, and whether that is of now.
 func (f *flServer) known() (last flLast, fresh bool) {
-	refused, _ := f.testbed.gate.refusal() // then nobody has asked since
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.last, f.fresh && refused == nil
+	return f.last, f.fresh && !f.testbed.gate.isClosed() // else nobody has asked since
 }
 
 // status is the last one.

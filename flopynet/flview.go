@@ -61,7 +61,7 @@ func (t *Testbed) FLStatus() FLStatus {
 	}
 	if !p.fresh && p.at != 0 {
 		s.ServerStatus, s.Stale = serverUnreachable, true
-		if refused, _ := t.gate.refusal(); refused != nil {
+		if t.gate.isClosed() {
 			s.ServerStatus = StatusUnknown
 		}
 	}

@@ -122,7 +122,7 @@ func (t *Testbed) SDNStatus() SDNStatus {
 // freshness tells whether what is known is what the controller tells now. The caller holds mu.
 func (n *network) freshness() Freshness {
 	options := &n.testbed.options
-	if refused, _ := n.testbed.gate.refusal(); refused != nil {
+	if n.testbed.gate.isClosed() {
 		return Freshness{n.totals.Looked != 0, StatusUnknown}
 	}
 	switch age := options.Now().UnixNano() - n.totals.Looked; {
