@@ -150,14 +150,16 @@ func runService(given config.Config, logger *slog.Logger, level *slog.LevelVar, 
 	}
 	alerts := watchAlerts(db, server, live, logger)
 	defer alerts.Close()
-	return serveUntil(server, listeners, stop, logger, func() {
+	err = serveUntil(server, listeners, stop, func() {
 		testbed.Start()
 		ready(settings, keys.Any())
 	})
+	testbed.Close() // first, so that nobody who waits for a component that hangs holds up the rest
+	return errors.Join(err, drain(server, logger))
 }
 
 // serveUntil answers on the listeners until stop is closed or one of them fails, and calls ready once it does.
-func serveUntil(server *httpapi.Server, listeners []net.Listener, stop <-chan struct{}, logger *slog.Logger, ready func()) (err error) {
+func serveUntil(server *httpapi.Server, listeners []net.Listener, stop <-chan struct{}, ready func()) error {
 	failed := make(chan error, len(listeners))
 	for _, listener := range listeners {
 		go func() { failed <- server.Serve(listener) }()
@@ -167,10 +169,10 @@ func serveUntil(server *httpapi.Server, listeners []net.Listener, stop <-chan st
 
 	select {
 	case <-stop:
+		return nil
 	case cause := <-failed:
-		err = fmt.Errorf("a listener failed: %w", cause)
+		return fmt.Errorf("a listener failed: %w", cause)
 	}
-	return errors.Join(err, drain(server, logger))
 }
 
 // openPipelines goes on with the pipelines that are stored, and gives them to the server.

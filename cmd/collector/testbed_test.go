@@ -44,11 +44,13 @@ func (p *process) services(t *testing.T, name string, wanted func(service) bool)
 }
 
 // TestAStopDoesNotWaitForAHangingPeer stops the collector while a component keeps it waiting: at once, not after the
-// timeout of the request, which outlives the test.
+// timeout of the request, which outlives the test. Somebody who asks for the topology as it is now waits for it, too.
 func TestAStopDoesNotWaitForAHangingPeer(t *testing.T) {
 	asked, release := make(chan struct{}, 100), make(chan struct{})
 	peer := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
+		if r.URL.Path == "/v1.0/topology/switches" {
+			asked <- struct{}{}
+		}
 		select {
 		case <-r.Context().Done():
 		case <-release:
@@ -58,14 +60,25 @@ func TestAStopDoesNotWaitForAHangingPeer(t *testing.T) {
 	defer close(release)
 	p := start(t, t.TempDir(), "--flopynet-fl-server-url="+peer.URL, "--flopynet-policy-engine-url="+peer.URL, "--flopynet-sdn-controller-url="+peer.URL,
 		"--flopynet-fl-server-timeout=10m", "--flopynet-policy-engine-timeout=10m", "--flopynet-sdn-controller-timeout=10m", "--flopynet-check-policy=false")
-	for range 3 {
+	live := make(chan error, 1)
+	go func() {
+		response, err := client.Get(p.url + "/api/network/topology/live")
+		if err == nil {
+			err = response.Body.Close()
+		}
+		live <- err
+	}()
+	for range 2 { // by the poll, and for the answer
 		select {
 		case <-asked:
 		case <-time.After(patience):
-			t.Fatalf("nobody was asked; log:\n%s", p.stderr)
+			t.Fatalf("the controller was not asked; log:\n%s", p.stderr)
 		}
 	}
 	p.terminate(t)
+	if err := <-live; err != nil || strings.Contains(p.stderr.String(), "cut off") {
+		t.Errorf("who waited for the topology got %v; log:\n%s", err, p.stderr)
+	}
 }
 
 // TestNothingIsPolledBeforeTheServerAnswers has a component that asks the collector back before it answers.
