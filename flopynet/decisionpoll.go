@@ -115,7 +115,7 @@ func (d *decisionPoll) save() error {
 func (d *decisionPoll) walk(ctx context.Context, span timeSpan) (newest, reached int64, err error) {
 	limit, to := decisionsPerPage, span.To
 	for range maxDecisionPages {
-		decisions, err := d.page(ctx, timeSpan{span.From, to}, limit)
+		decisions, asked, err := d.page(ctx, timeSpan{span.From, to}, limit)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -131,7 +131,7 @@ func (d *decisionPoll) walk(ctx context.Context, span timeSpan) (newest, reached
 			}
 		}
 		switch {
-		case len(decisions) < shortPage || oldest < span.From:
+		case len(decisions) < min(shortPage, asked) || oldest < span.From:
 			return newest, span.From, nil
 		case to == 0 || oldest < to:
 			to, limit = oldest, decisionsPerPage // those of that time come once more: the page may have cut them
@@ -146,9 +146,9 @@ func (d *decisionPoll) walk(ctx context.Context, span timeSpan) (newest, reached
 	return newest, to, nil
 }
 
-// page asks for the newest decisions of a span.
-func (d *decisionPoll) page(ctx context.Context, span timeSpan, limit int) ([]Decision, error) {
-	query := url.Values{"limit": {fmt.Sprint(limit)}}
+// page asks for the newest decisions of a span, and tells how many it asked for.
+func (d *decisionPoll) page(ctx context.Context, span timeSpan, limit int) (decisions []Decision, most int, err error) {
+	query := url.Values{}
 	if span.From > 0 {
 		query.Set("start_time", epochText(span.From))
 	}
@@ -157,16 +157,16 @@ func (d *decisionPoll) page(ctx context.Context, span timeSpan, limit int) ([]De
 	}
 	asked := d.peer.now().UnixNano()
 	var answer underKey[object]
-	if err := d.peer.get(ctx, decisionsPath, query, maxLargeAnswerBytes, &answer); err != nil {
-		return nil, err
+	if most, err = d.peer.page(ctx, decisionsPath, query, limit, &answer); err != nil {
+		return nil, 0, err
 	}
-	decisions := make([]Decision, 0, len(answer.list))
+	decisions = make([]Decision, 0, len(answer.list))
 	for _, raw := range answer.list {
 		if raw != nil {
 			decisions = append(decisions, NewDecision(raw, asked))
 		}
 	}
-	return decisions, nil
+	return decisions, most, nil
 }
 
 // epochText spells a time in seconds, so exactly that it reads as the number it came from.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"strconv"
 	"sync"
 
 	"github.com/flopynet/collector/engine"
@@ -58,18 +57,19 @@ type flEvent struct {
 func (e *flEvents) poll(ctx context.Context) error {
 	e.timeless = nil
 	for range eventPages {
-		query := url.Values{"limit": {strconv.Itoa(eventPage)}}
+		query := url.Values{}
 		if e.position.LastEventID != "" {
 			query.Set("since_event_id", e.position.LastEventID)
 		}
 		var answer flEventsAnswer
-		if err := e.peer.get(ctx, "/events", query, maxLargeAnswerBytes, &answer); err != nil {
+		limit, err := e.peer.page(ctx, "/events", query, eventPage, &answer)
+		if err != nil {
 			return err
 		}
 		if answer.Events == nil {
 			return fmt.Errorf("GET /events: its answer has no events")
 		}
-		position, timeless, err := e.store(ctx, *answer.Events)
+		position, timeless, err := e.store(ctx, *answer.Events, limit)
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (e *flEvents) poll(ctx context.Context) error {
 		e.mu.Lock()
 		e.position = next
 		e.mu.Unlock()
-		if position == string(answer.LastEventID) || len(*answer.Events) < eventPage {
+		if position == string(answer.LastEventID) || len(*answer.Events) < limit {
 			return e.timeless
 		}
 	}
@@ -98,7 +98,7 @@ func (e *flEvents) poll(ctx context.Context) error {
 // store makes events durable and returns the id of the last, "" where there is none. Those without a time are left out, since
 // when they came is no time for them; the id is then of one before, so that they are asked for again, unless a
 // whole page of others is in the way.
-func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string, timeless int, err error) {
+func (e *flEvents) store(ctx context.Context, given list[flEvent], limit int) (last string, timeless int, err error) {
 	events := make([]engine.Event, 0, len(given))
 	newest := ""
 	for i := range given {
@@ -115,7 +115,7 @@ func (e *flEvents) store(ctx context.Context, given list[flEvent]) (last string,
 			last = newest
 		}
 	}
-	if last == "" && len(given) >= eventPage {
+	if last == "" && len(given) >= limit {
 		last = newest
 	}
 	return last, timeless, e.recorder.events(ctx, events)

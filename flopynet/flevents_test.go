@@ -20,6 +20,7 @@ import (
 type eventBuffer struct {
 	events []string // the ids, the oldest first
 	asked  int
+	bytes  int // that each has beside the rest
 }
 
 func (b *eventBuffer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -29,8 +30,8 @@ func (b *eventBuffer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var spelt []string
 	for _, id := range some[:min(limit, len(some))] {
 		n, _ := strconv.Atoi(strings.TrimLeft(id, "abc"))
-		spelt = append(spelt, fmt.Sprintf(`{"event_id":%q,"timestamp":%q,"source_component":"FL_SERVER","event_type":"ROUND_COMPLETED","details":{"round":%d}}`,
-			id, noon.Add(time.Duration(n)*time.Second).Format(time.RFC3339), n))
+		spelt = append(spelt, fmt.Sprintf(`{"event_id":%q,"timestamp":%q,"source_component":"FL_SERVER","event_type":"ROUND_COMPLETED","details":{"round":%d,"more":%q}}`,
+			id, noon.Add(time.Duration(n)*time.Second).Format(time.RFC3339), n, strings.Repeat("x", b.bytes)))
 	}
 	last := "null"
 	if len(b.events) > 0 {
@@ -45,13 +46,19 @@ func (b *eventBuffer) add(boot string, from, to int) {
 	}
 }
 
-func storedEvents(t *testing.T, db *engine.DB) []engine.Event {
+func storedEvents(t *testing.T, db *engine.DB) (events []engine.Event) {
 	t.Helper()
-	result, err := db.Events(t.Context(), engine.EventQuery{To: model.MaxTime, Limit: 10_000, Components: []string{FLServer}})
-	if err != nil {
-		t.Fatal(err)
+	query := engine.EventQuery{To: model.MaxTime, Limit: 10_000, Components: []string{FLServer}}
+	for {
+		result, err := db.Events(t.Context(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if events = append(events, result.Events...); !result.More {
+			return events
+		}
+		query.After = &result.Next
 	}
-	return result.Events
 }
 
 // TestEventsOfTheFLServer come by pages, once each, whether the server or we begin anew.
@@ -80,6 +87,7 @@ func TestEventsOfTheFLServer(t *testing.T) {
 		{"the server began anew", func() { b.events = nil; b.add("b", 1211, 1213) }, 1213, 1},
 		{"we begin anew", func() { e = open(); b.add("b", 1214, 1214) }, 1214, 1},
 		{"our position is lost", func() { e = open(); e.position.LastEventID = "" }, 1214, 1},
+		{"more than an answer may have", func() { b.bytes = 200_000; b.add("b", 1215, 1314) }, 1314, 3},
 	} {
 		row.change()
 		b.asked = 0
@@ -91,7 +99,7 @@ func TestEventsOfTheFLServer(t *testing.T) {
 		}
 	}
 	got := storedEvents(t, db)[1199]
-	want := engine.Event{ID: "fl_server/a1200", Time: noon.Add(1200 * time.Second).UnixNano(), Component: FLServer, Type: "ROUND_COMPLETED", Level: "info", Details: []byte(`{"round":1200}`)}
+	want := engine.Event{ID: "fl_server/a1200", Time: noon.Add(1200 * time.Second).UnixNano(), Component: FLServer, Type: "ROUND_COMPLETED", Level: "info", Details: []byte(`{"round":1200,"more":""}`)}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

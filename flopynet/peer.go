@@ -83,6 +83,9 @@ var errRedirect = errors.New("it redirects to another address, which is not foll
 // errNoAnswer says that the whole answer didn't come in time.
 var errNoAnswer = errors.New("it didn't answer whole")
 
+// errTooLarge is the beginning of a sentence.
+var errTooLarge = errors.New("its answer is larger")
+
 // statusError is an answer other than 200.
 type statusError struct {
 	status int
@@ -139,6 +142,17 @@ func (p *peer) get(ctx context.Context, path string, query url.Values, maxBytes 
 	return fmt.Errorf("GET %s: %w", path, err)
 }
 
+// page gets so many elements of a list, or fewer where the answer would be too large: it returns how many were asked for.
+func (p *peer) page(ctx context.Context, path string, query url.Values, limit int, into any) (asked int, err error) {
+	for {
+		query.Set("limit", strconv.Itoa(limit))
+		if err = p.get(ctx, path, query, maxLargeAnswerBytes, into); limit <= 1 || !errors.Is(err, errTooLarge) {
+			return limit, err
+		}
+		limit = max(1, limit/20)
+	}
+}
+
 // fetch returns the body of a good answer.
 func (p *peer) fetch(ctx context.Context, path string, query url.Values, maxBytes int64) ([]byte, error) {
 	address := *p.base
@@ -164,7 +178,7 @@ func (p *peer) fetch(ctx context.Context, path string, query url.Values, maxByte
 		return nil, err
 	}
 	if int64(len(body)) > maxBytes {
-		return nil, fmt.Errorf("its answer is larger than %d bytes, which is not read", maxBytes)
+		return nil, fmt.Errorf("%w than %d bytes, which is not read", errTooLarge, maxBytes)
 	}
 	return body, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 
@@ -36,7 +35,7 @@ type policyEvent struct {
 // poll stores what came since the last poll. The position is moved with each page, when that is durable.
 func (e *policyEventPoll) poll(ctx context.Context) error {
 	for range eventPages {
-		query := url.Values{"limit": {fmt.Sprint(eventPage)}}
+		query := url.Values{}
 		if e.position.LastID != "" {
 			query.Set("since_event_id", e.position.LastID)
 		}
@@ -45,7 +44,8 @@ func (e *policyEventPoll) poll(ctx context.Context) error {
 			// There is a last_event_id too, of the last event that the engine has: it may be pages away.
 		}
 		asked := e.peer.now().UnixNano()
-		if err := e.peer.get(ctx, "/events", query, maxLargeAnswerBytes, &answer); err != nil {
+		limit, err := e.peer.page(ctx, "/events", query, eventPage, &answer)
+		if err != nil {
 			return err
 		}
 		if answer.Events == nil {
@@ -70,7 +70,7 @@ func (e *policyEventPoll) poll(ctx context.Context) error {
 		if err := saveState(e.testbed.db, policyEventsState, position); err != nil {
 			return err
 		}
-		if e.position = position; len(given) < eventPage {
+		if e.position = position; len(given) < limit {
 			return nil
 		}
 	}

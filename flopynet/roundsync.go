@@ -172,8 +172,8 @@ func (s *roundSync) noteEnd(rows []*round) {
 // page reads rows from a number on, by their numbers. full says that there may be more.
 func (s *roundSync) page(ctx context.Context, start, limit int) (rows []*round, full bool, err error) {
 	var answer roundPageAnswer
-	query := url.Values{"start_round": {strconv.Itoa(start)}, "limit": {strconv.Itoa(limit)}}
-	if err := s.peer.get(ctx, roundsPath, query, maxLargeAnswerBytes, &answer); err != nil {
+	asked, err := s.peer.page(ctx, roundsPath, url.Values{"start_round": {strconv.Itoa(start)}}, limit, &answer)
+	if err != nil {
 		return nil, false, err
 	}
 	if answer.Rounds == nil {
@@ -189,7 +189,7 @@ func (s *roundSync) page(ctx context.Context, start, limit int) (rows []*round, 
 	}
 	slices.SortStableFunc(rows, func(a, b *round) int { return cmp.Compare(a.number, b.number) })
 	rows = slices.CompactFunc(rows, func(a, b *round) bool { return a.number == b.number })
-	return rows, len(*answer.Rounds) >= limit, nil
+	return rows, len(*answer.Rounds) >= asked, nil
 }
 
 // take stores the rows that are new or have changed, in the order in which a crash does no harm: first their samples, which

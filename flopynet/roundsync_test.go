@@ -275,6 +275,20 @@ func TestALargeRow(t *testing.T) {
 	}
 }
 
+// TestAPageThatIsTooLarge is read as smaller ones.
+func TestAPageThatIsTooLarge(t *testing.T) {
+	db := openEngine(t, engine.Options{})
+	table := &roundTable{}
+	table.set(1, 370, 0, `,"more":"`+strings.Repeat("x", 50_000)+`"`)
+	s := syncOf(t, db, table)
+	if err := s.poll(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	if newest, _ := s.rounds.newest(); newest.Count != 370 {
+		t.Errorf("%d rounds are stored", newest.Count)
+	}
+}
+
 // TestAnswersThatAreNoTable change nothing.
 func TestAnswersThatAreNoTable(t *testing.T) {
 	db := openEngine(t, engine.Options{})
