@@ -141,7 +141,7 @@ func (c *component) describe() object {
 
 func (t *Testbed) overview() object {
 	overview := object{}
-	for _, c := range []*component{t.FL.component, t.Policy.component, t.SDN.component} {
+	for _, c := range t.components() {
 		overview[c.name] = c.describe()
 	}
 	overview["training"] = ask(t, func(s *scenario) object {

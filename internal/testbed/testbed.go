@@ -74,9 +74,11 @@ func (t *Testbed) newComponent(name, listen string) *component {
 	return &component{bed: t, name: name, address: listen, requests: map[string]int{}}
 }
 
-func (t *Testbed) everyone() []*component {
-	return []*component{t.FL.component, t.Policy.component, t.SDN.component, t.control, t.strays}
+func (t *Testbed) components() []*component {
+	return []*component{t.FL.component, t.Policy.component, t.SDN.component}
 }
+
+func (t *Testbed) everyone() []*component { return append(t.components(), t.control, t.strays) }
 
 // Close stops everything, and waits for it. The accessors still tell what has been.
 func (t *Testbed) Close() {
@@ -106,7 +108,7 @@ func (t *Testbed) tend() {
 		case <-tick.C:
 		}
 		now := t.options.Now()
-		for _, c := range []*component{t.FL.component, t.Policy.component, t.SDN.component} {
+		for _, c := range t.components() {
 			c.healIfDue(now)
 		}
 		t.at(func(*scenario) {})
@@ -182,7 +184,7 @@ func (c *SDN) RestartSwitches() { c.bed.at(func(s *scenario) { s.network.restart
 
 // named tells which component a name of the control server's is.
 func (t *Testbed) named(name string) (*component, error) {
-	for _, c := range []*component{t.FL.component, t.Policy.component, t.SDN.component} {
+	for _, c := range t.components() {
 		if c.name == name {
 			return c, nil
 		}
