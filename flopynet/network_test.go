@@ -3,7 +3,9 @@ package flopynet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"sync"
@@ -181,6 +183,19 @@ func TestLiveTopology(t *testing.T) {
 		t.Error("one who has gone got an answer")
 	}
 	rig.bed.network.live.pending = nil
+
+	if err := rig.sim.SDN.Heal(); err != nil {
+		t.Fatal(err)
+	}
+	rig.bed.gate = &gate{logger: slog.New(slog.DiscardHandler), decided: make(chan struct{})}
+	rig.bed.gate.set(rig.clock(), errors.New("not today"), false)
+	before = rig.sim.SDN.Requests("")
+	if view, err := rig.bed.LiveTopology(t.Context()); err != nil || view.Source != "last_known" || !strings.Contains(view.Message, "not today") {
+		t.Errorf("while it must not be asked: %+v, %v", view, err)
+	}
+	if rig.sim.SDN.Requests("") != before {
+		t.Error("the controller was asked, which the policy engine denies")
+	}
 }
 
 // TestFlopynetViews checks what FLOPY-NET's dashboard reads.

@@ -16,7 +16,7 @@ import (
 // beyond what is: all that the policy engine has ever listed is stored once, though it decides for so long that
 // what lies before the position is not asked for again.
 func TestDecisionsSurviveCrashes(t *testing.T) {
-	for range 4 {
+	for range 2 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
@@ -39,7 +39,7 @@ func TestDecisionsSurviveCrashes(t *testing.T) {
 			for range 40 {
 				now = now.Add(time.Minute)
 				f.metrics["uptime_seconds"] = now.Sub(noon).Seconds()
-				for i := range random.IntN(400) {
+				for i := range random.IntN(200) {
 					d := f.decide(now.Add(-time.Duration(i)*100*time.Millisecond), random.IntN(2) == 0)
 					want["policy_engine/"+d["id"].(string)] = NewDecision(mustJSON(t, d), 0).Event.Time
 				}

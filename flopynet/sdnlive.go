@@ -30,11 +30,15 @@ type liveResult struct {
 }
 
 // LiveTopology asks the controller for its topology, and waits for that as long as it may take to answer one question; whoever asks
-// meanwhile shares the answer. If the controller doesn't answer, it is the topology that was polled last. The error is ctx's.
+// meanwhile shares the answer. If the controller doesn't answer, or must not be asked, it is the topology that was polled last. The
+// error is ctx's.
 func (t *Testbed) LiveTopology(ctx context.Context) (LiveTopologyView, error) {
 	n := t.network
 	if n.client == nil {
 		return n.lastKnown("no SDN controller is polled"), nil
+	}
+	if _, refused := t.gate.refusal(); refused != nil {
+		return n.lastKnown("it is not asked: " + refused.Error()), nil
 	}
 	n.live.mu.Lock()
 	result := n.live.pending
