@@ -85,7 +85,7 @@ var joined = reflect.TypeOf(errors.Join(errors.ErrUnsupported)) //nolint:gocheck
 // couldn't be stored is asked for again with the next poll, at the usual time.
 func faults(err error) (theirs, ours error) {
 	if reflect.TypeOf(err) == joined {
-		for _, one := range err.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // its parts are looked at one by one
+		for _, one := range err.(interface{ Unwrap() []error }).Unwrap() {
 			their, our := faults(one)
 			theirs, ours = errors.Join(theirs, their), errors.Join(ours, our)
 		}

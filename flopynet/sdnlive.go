@@ -38,7 +38,7 @@ func (t *Testbed) LiveTopology(ctx context.Context) (LiveTopologyView, error) {
 		return n.lastKnown("no SDN controller is polled"), nil
 	}
 	if _, refused := t.gate.refusal(); refused != nil {
-		return n.lastKnown("it is not asked: " + refused.Error()), nil
+		return n.lastKnown("it is not asked: " + refused.Error()), nil //nolint:nilerr // the answer tells it
 	}
 	n.live.mu.Lock()
 	result := n.live.pending
